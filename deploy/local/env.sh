@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Sourced by the other scripts after setup.sh: what every process of this checkout needs to see.
+LTV_ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)"
+LTV_PYTHON="$LTV_ROOT/.venv/bin/python"
+export LTV_ROOT LTV_PYTHON
+
+# The environment's own commands come first: Ray starts its jobs with the first `python` on PATH.
+export VIRTUAL_ENV="$LTV_ROOT/.venv" PATH="$LTV_ROOT/.venv/bin:$PATH"
+
+# Spark workers must use this interpreter, or they take the first python3 on PATH.
+export PYSPARK_PYTHON="$LTV_PYTHON" PYSPARK_DRIVER_PYTHON="$LTV_PYTHON"
+
+# A SPARK_HOME or PYTHONPATH of another installation would mix two versions.
+unset SPARK_HOME PYTHONPATH PYTHONHOME
+
+# The Java that setup.sh found, and the two Delta jars, comma separated as spark.jars wants them.
+JAVA_HOME="$(cat -- "$LTV_ROOT/.venv/java_home")"
+LTV_JARS="$(printf '%s,' "$LTV_ROOT"/.venv/jars/*.jar)"
+LTV_JARS="${LTV_JARS%,}"
+export JAVA_HOME LTV_JARS
+
+# One reporting zone, one mathematics thread a process: parallelism comes from processes.
+export TZ=UTC OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
+export LC_ALL="${LC_ALL:-C.UTF-8}"
+
+# Ray listens on every address of the machine: a token made here for this run alone keeps others out of it.
+if [ -z "${RAY_AUTH_MODE:-}" ]; then
+    RAY_AUTH_TOKEN="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
+    export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+fi
+export RAY_USAGE_STATS_ENABLED=0

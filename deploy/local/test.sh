@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Every check of the project: set-up, lint, format, types, import rules, all tests.
+# All steps run even when one fails; the exit code is 0 only when none did.
+set -euo pipefail
+
+HERE="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
+[ $# -eq 0 ] || { printf 'usage: bash deploy/local/test.sh (no arguments)\n' >&2; exit 2; }
+trap 'exit 130' INT
+
+bash "$HERE/setup.sh"
+# shellcheck source=env.sh
+source "$HERE/env.sh"
+cd -- "$LTV_ROOT"
+
+FAILED=()
+step() {
+    local name="$1"
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || { FAILED+=("$name"); printf '!! %s failed\n' "$name"; }
+}
+
+step "lint" python -m ruff check .
+step "format" python -m ruff format --check .
+step "types" python -m mypy
+step "import rules" lint-imports --no-logo
+step "shell scripts" shellcheck -x --source-path=SCRIPTDIR .ci/run deploy/*/*.sh
+
+printf '\ngpu tests are left out: they need a CUDA device (run them with: .venv/bin/python -m pytest -m gpu)\n'
+if [ ${#FAILED[@]} -gt 0 ]; then
+    printf '!! failed before the tests: %s\n' "$(IFS=,; printf '%s' "${FAILED[*]}")"
+fi
+
+# Last, so that the run ends with the test runner's own summary line. No test at all (5) is a failure too.
+CHECKS_FAILED=${#FAILED[@]}
+step "tests" python -m pytest -m "not gpu"
+
+if [ "$CHECKS_FAILED" -gt 0 ]; then
+    printf '!! failed: %s\n' "$(IFS=,; printf '%s' "${FAILED[*]}")"
+fi
+[ ${#FAILED[@]} -eq 0 ]

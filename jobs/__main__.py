@@ -1,0 +1,25 @@
+"""`python -m jobs JOB [JOB ...] --config X --as-of D`: several jobs in order, in one process and one Spark session."""
+
+import importlib
+import sys
+from pathlib import Path
+
+from jobs._entry import run_jobs
+
+
+def main(argv: list[str]) -> int:
+    """Runs the named jobs and returns the exit code."""
+    known = sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py"))
+    flags = next((place for place, word in enumerate(argv) if word.startswith("-")), len(argv))
+    names = argv[:flags]
+    unknown = [name for name in names if name not in known]
+    if not names or unknown:
+        print(f"usage: python -m jobs JOB [JOB ...] --config FILE --as-of DATE [--run-id ID]", file=sys.stderr)
+        print(f"unknown: {', '.join(unknown) or 'no job named'}; jobs: {', '.join(known)}", file=sys.stderr)
+        return 2
+    modules = [importlib.import_module(f"jobs.{name}") for name in names]
+    return run_jobs([(n, m.main, m.NEEDS_SPARK) for n, m in zip(names, modules, strict=True)], argv[flags:])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

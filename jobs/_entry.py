@@ -1,0 +1,111 @@
+"""How every job starts and ends: three flags, logging, one Spark session, exit codes. Nothing else."""
+
+import argparse
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, NoReturn
+
+from ltv_features.config import FeatureConfig, load
+from ltv_features.errors import LtvError
+from ltv_train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from ltv_features.tables import Lake
+
+log = logging.getLogger("ltv")
+
+
+class Settings(FeatureConfig, TrainConfig):
+    """Every section of a configuration file."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a job is given: settings, the night, a name for the logs, and Spark when the job needs it."""
+
+    settings: Settings
+    as_of: date
+    run_id: str
+    spark: "SparkSession | None" = None
+
+    @property
+    def lake(self) -> "Lake":
+        """The tables of this run. Raises RuntimeError in a job that declared NEEDS_SPARK = False."""
+        from ltv_features.tables import Lake
+
+        if self.spark is None:
+            raise RuntimeError("this job runs without Spark and may not open Delta tables")
+        return Lake(self.spark, self.settings.lake.root)
+
+
+Main = Callable[[Run], None]
+
+
+def start(main: Main, *, needs_spark: bool, argv: Sequence[str] | None = None) -> int:
+    """Runs one job from the command line and returns its exit code."""
+    module = sys.modules[main.__module__]
+    name = os.path.splitext(os.path.basename(getattr(module, "__file__", None) or main.__module__))[0]
+    return run_jobs([(name, main, needs_spark)], sys.argv[1:] if argv is None else argv)
+
+
+def run_jobs(jobs: Sequence[tuple[str, Main, bool]], argv: Sequence[str]) -> int:
+    """Runs (name, main, needs_spark) in order with one session and returns the first failure's exit code, else 0."""
+    arguments = _arguments(argv)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _terminate)
+    spark = None
+    try:
+        settings = load(arguments.config, Settings)
+        if any(needs_spark for _, _, needs_spark in jobs):
+            from ltv_features.session import open_session
+
+            spark = open_session(settings.spark, "+".join(name for name, _, _ in jobs))
+        for name, main, needs_spark in jobs:
+            log.info("%s as of %s, run %s", name, arguments.as_of, arguments.run_id)
+            main(Run(settings, arguments.as_of, arguments.run_id, spark if needs_spark else None))
+    except LtvError as error:
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; run again to go on", file=sys.stderr)
+        return 130
+    finally:
+        if spark is not None:
+            spark.stop()
+    return 0
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m jobs", allow_abbrev=False)
+    parser.add_argument("--config", required=True, help="TOML file with all settings")
+    parser.add_argument("--as-of", required=True, type=_date, help="the night: a UTC date such as 2026-01-01")
+    parser.add_argument("--run-id", type=_run_id, default=f"run-{os.getpid()}", help="a name for logs")
+    return parser.parse_args(argv)
+
+
+def _date(text: str) -> date:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-01")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: 1 to 64 of letters, digits, '.', '_', '-'; no leading dot")
+    return text
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,78 @@
+"""One named error per broken promise; `exit_code` is what the process ends with (table in the README)."""
+
+from collections.abc import Sequence
+
+
+class LtvError(Exception):
+    """Base of all errors that a user can act on: the message says what, where, expected, actual and the next step."""
+
+    exit_code = 1
+
+
+class ConfigError(LtvError):
+    """The configuration is not valid; `problems` lists everything that is wrong with it at once."""
+
+    exit_code = 2
+
+    def __init__(self, where: str, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__(f"{where}: {len(self.problems)} problem(s){lines}")
+
+
+class InputMissing(LtvError):
+    """A file, folder, table or bundle that the job needs is not there or cannot be read."""
+
+    exit_code = 3
+
+
+class ContractBroken(LtvError):
+    """Data does not have the shape, type or digest that the contract promises."""
+
+    exit_code = 4
+
+
+class RowsUnexplained(ContractBroken):
+    """A hop lost or invented rows: rows in differ from rows out plus the rows accounted for."""
+
+
+class FutureLeak(ContractBroken):
+    """Something at or after as_of was asked for or found."""
+
+
+class TooManyBadRows(LtvError):
+    """The share of quarantined rows of a source is above the limit that the configuration allows."""
+
+    exit_code = 5
+
+
+class GateHeld(LtvError):
+    """A guard or the gate refused to publish; yesterday stays current."""
+
+    exit_code = 5
+
+
+class AlreadyRunning(LtvError):
+    """Another run holds the claim for this job and night."""
+
+    exit_code = 6
+
+
+class TrainingFailed(LtvError):
+    """Training ended without a usable model; nothing was registered."""
+
+    exit_code = 7
+
+
+class BundleRefused(ContractBroken):
+    """A model bundle does not match its digests, the schema version, or the shapes it declares."""
+
+
+class ShardsRefused(ContractBroken):
+    """Shards differ from their manifest: missing, extra, truncated or changed files, or a short read."""
+
+
+class ExportRefused(LtvError):
+    """No export leaves: suppression list missing, empty without permission, or a row broke a rule."""
+
+    exit_code = 8

@@ -1,0 +1,59 @@
+"""One Spark session, set up the same way for jobs, tests and clusters.
+
+Jars come from LTV_JARS (local paths, comma separated; `deploy/local/setup.sh` resolves them once) or, without it, from
+the packages that `delta-spark` names.
+"""
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from ltv_features.config import SparkSettings
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+_SAFE = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    "spark.sql.legacy.parquet.nanosAsLong": "false",
+}
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+
+
+def open_session(settings: SparkSettings, app: str) -> SparkSession:
+    """A Spark session with Delta; an already running one (spark-submit, tests) is reused.
+
+    Local masters get loopback addresses, no web page and few partitions; on a cluster only the Delta and safety
+    settings and `settings.conf` apply.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(app)
+    options = {**_DELTA, **_SAFE, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
+    if "SPARK_ENV_LOADED" not in os.environ:  # started by python, not by spark-submit
+        options |= {**_LOCAL, "spark.driver.memory": settings.driver_memory}
+        builder = builder.master(settings.master)
+    for key, value in (options | settings.conf).items():
+        builder = builder.config(key, value)
+    jars = os.environ.get("LTV_JARS", "")
+    if jars:
+        builder = builder.config("spark.jars", jars)
+    else:
+        from delta import configure_spark_with_delta_pip
+
+        builder = configure_spark_with_delta_pip(builder)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session

@@ -1,0 +1,32 @@
+"""Fixtures that every test may use: one Spark session for the whole run, a fresh lake for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from ltv_features.config import SparkSettings
+from ltv_features.session import open_session
+from ltv_features.tables import Lake
+
+_QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.default.parallelism": "2",
+}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A local Spark session with Delta, task retries on, tuned for many tiny jobs."""
+    warehouse = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
+    settings = SparkSettings(driver_memory="2g", shuffle_partitions=2, conf=_QUICK | warehouse)
+    session = open_session(settings, "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    """An empty lake in a folder of its own."""
+    return Lake(spark, str(tmp_path / "lake"))
