@@ -14,7 +14,7 @@ def main(argv: list[str]) -> int:
     names = argv[:flags]
     unknown = [name for name in names if name not in known]
     if not names or unknown:
-        print(f"usage: python -m jobs JOB [JOB ...] --config FILE --as-of DATE [--run-id ID]", file=sys.stderr)
+        print("usage: python -m jobs JOB [JOB ...] --config FILE --as-of DATE [--run-id ID]", file=sys.stderr)
         print(f"unknown: {', '.join(unknown) or 'no job named'}; jobs: {', '.join(known)}", file=sys.stderr)
         return 2
     modules = [importlib.import_module(f"jobs.{name}") for name in names]

@@ -192,7 +192,9 @@ class FeatureConfig(Section):
     """The sections that this package owns."""
 
     lake: LakeSettings
-    sources: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], SourceSettings], Field(min_length=1)]
+    sources: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], SourceSettings], Field(min_length=1)
+    ]
     spark: SparkSettings = SparkSettings()
     shop: ShopSettings = ShopSettings()
     ingest: IngestSettings = IngestSettings()
@@ -235,7 +237,9 @@ def _with_absolute_paths(node: Any, folder: Path) -> Any:
     if not isinstance(node, dict):
         return node
     return {
-        key: absolute(value, folder) if key in PATH_KEYS and isinstance(value, str) else _with_absolute_paths(value, folder)
+        key: absolute(value, folder)
+        if key in PATH_KEYS and isinstance(value, str)
+        else _with_absolute_paths(value, folder)
         for key, value in node.items()
     }
 

@@ -88,7 +88,11 @@ EVENTS = Table(
         Column("order_key", "int64", "xxhash64 of order_id, or of user and event_ts without one; 0 if no order"),
         Column("item_id", "string", "item of the line or browse event", nullable=True),
         Column("quantity", "int64", "units on the line; 0 where it has no meaning"),
-        Column("amount_minor", "int64", "paid or refunded for the line, never negative, minor units of the reporting currency"),
+        Column(
+            "amount_minor",
+            "int64",
+            "paid or refunded for the line, never negative, in minor units",
+        ),
         Column("discount_minor", "int64", "reduction already taken off amount_minor, never negative"),
         Column("currency", "string", "original currency", nullable=True),
         Column("rating", "int32", "stars of a review, 1 to 5; 0 without"),
@@ -182,8 +186,14 @@ USER_STATE = Table(
     (
         Column("user_id", "string", "normalised customer id"),
         Column("user_key", "int64", "xxhash64 of user_id"),
-        Column("types", "list<struct<type:int8,n:int64,first_us:int64,last_us:int64>>", "by event type, sorted by type"),
-        Column("orders", f"list<{_ORDER}>", "one entry an order, sorted by (first_us, order_key); NEVER_US marks no purchase or no refund"),
+        Column(
+            "types", "list<struct<type:int8,n:int64,first_us:int64,last_us:int64>>", "by event type, sorted by type"
+        ),
+        Column(
+            "orders",
+            f"list<{_ORDER}>",
+            "one an order, sorted by (first_us, order_key); NEVER_US: no such line",
+        ),
         Column("days", f"list<{_DAY}>", "one entry an active UTC day, sorted by day (days since 1970)"),
         Column("lines", f"list<{_LINE}>", "the last MAX_LINES purchase lines, oldest first"),
         Column("browse", f"list<{_BROWSE}>", "the last MAX_BROWSE events of BROWSE_TYPES, oldest first"),
@@ -205,7 +215,11 @@ USER_ITEMS = Table(
         Column("user_id", "string", "normalised customer id"),
         Column("user_key", "int64", "xxhash64 of user_id"),
         Column("item_no", "int32", "number of the item"),
-        Column("orders", "list<struct<first_us:int64,order_key:int64>>", "orders with this item, each once, sorted by (first_us, order_key)"),
+        Column(
+            "orders",
+            "list<struct<first_us:int64,order_key:int64>>",
+            "orders with this item, each once, by (first_us, order_key)",
+        ),
         Column("quantity", "int64", "units bought"),
         Column("amount_minor", "int64", "paid for the item"),
     ),
@@ -262,7 +276,11 @@ RECOMMENDATIONS = Table(
     (
         Column("user_id", "string", "normalised customer id"),
         Column("as_of", "date", "the night"),
-        Column("items", "list<struct<item_id:string,score:float64,reason:string>>", "best first; reason is bought_before, popular or similar"),
+        Column(
+            "items",
+            "list<struct<item_id:string,score:float64,reason:string>>",
+            "best first; reason: bought_before, popular or similar",
+        ),
         Column("model_digest", "string", "digest of the recommender bundle"),
     ),
     key=("user_id", "as_of"),
@@ -273,7 +291,9 @@ NIGHTS = Table(
     "nights",
     (
         Column("as_of", "date", "the night"),
-        Column("table_versions", "map<string,int64>", "Delta version of every table the night was read from or written to"),
+        Column(
+            "table_versions", "map<string,int64>", "Delta version of every table the night was read from or written to"
+        ),
         Column("model_digest", "string", "bundle that scored"),
         Column("recommender_digest", "string", "bundle that recommended; empty without items"),
         Column("input_digest", "string", "digest of all inputs"),

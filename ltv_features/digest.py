@@ -10,7 +10,7 @@ from ltv_features.contract import SCHEMA_VERSION
 
 
 def digest_of(*parts: Any) -> str:
-    """16 hexadecimal digits that depend on every part (JSON-able values, pydantic models, dates) and the schema version.
+    """16 hexadecimal digits that depend on every part (JSON values, pydantic models, dates) and on the schema version.
 
     >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     True

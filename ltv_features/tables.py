@@ -129,6 +129,23 @@ class Lake:
             raise ContractBroken(f"table {name!r}: rows changed in versions {after + 1} to {to}; next: rebuild from it")
         return rows.drop("_change_type", "_commit_version", "_commit_timestamp")
 
+    def table_id(self, name: str) -> str:
+        """The id that Delta gave the table at its creation; a table made anew has another one."""
+        return str(self._snapshot(name).metadata().id())
+
+    def transaction(self, name: str, app: str) -> int | None:
+        """The last transaction version that `app` committed to the table; None when there is none, or no table."""
+        if not self.exists(name):
+            return None
+        version = self._snapshot(name).transactions().get(app)
+        return int(version.get()) if version.isDefined() else None
+
+    def _snapshot(self, name: str) -> Any:
+        jvm: Any = self.spark._jvm
+        none = jvm.scala.Option.empty()
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
+        return log.update(False, none, none)
+
     def _table(self, name: str) -> DeltaTable:
         return DeltaTable.forPath(self.spark, self.path(name))
 
@@ -147,7 +164,9 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
     if wanted != given:
         missing = sorted(set(wanted) - set(given))
         extra = sorted(set(given) - set(wanted))
-        changed = sorted(f"{k}: expected {wanted[k]}, actual {given[k]}" for k in set(wanted) & set(given) if wanted[k] != given[k])
+        changed = sorted(
+            f"{k}: expected {wanted[k]}, actual {given[k]}" for k in set(wanted) & set(given) if wanted[k] != given[k]
+        )
         raise ContractBroken(f"table {table.name!r}: missing {missing}, unexpected {extra}, changed {changed}")
     return df.select(*table.column_names)
 

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Sourced by the other scripts after setup.sh: what every process of this checkout needs to see.
-LTV_ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)"
-LTV_PYTHON="$LTV_ROOT/.venv/bin/python"
-export LTV_ROOT LTV_PYTHON
+# shellcheck source=paths.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/paths.sh"
+export LTV_PYTHON="$LTV_VENV/bin/python"
 
 # The environment's own commands come first: Ray starts its jobs with the first `python` on PATH.
-export VIRTUAL_ENV="$LTV_ROOT/.venv" PATH="$LTV_ROOT/.venv/bin:$PATH"
+export VIRTUAL_ENV="$LTV_VENV" PATH="$LTV_VENV/bin:$PATH"
 
 # Spark workers must use this interpreter, or they take the first python3 on PATH.
 export PYSPARK_PYTHON="$LTV_PYTHON" PYSPARK_DRIVER_PYTHON="$LTV_PYTHON"
@@ -14,8 +14,8 @@ export PYSPARK_PYTHON="$LTV_PYTHON" PYSPARK_DRIVER_PYTHON="$LTV_PYTHON"
 unset SPARK_HOME PYTHONPATH PYTHONHOME
 
 # The Java that setup.sh found, and the two Delta jars, comma separated as spark.jars wants them.
-JAVA_HOME="$(cat -- "$LTV_ROOT/.venv/java_home")"
-LTV_JARS="$(printf '%s,' "$LTV_ROOT"/.venv/jars/*.jar)"
+JAVA_HOME="$(cat -- "$LTV_VENV/java_home")"
+LTV_JARS="$(printf '%s,' "$LTV_VENV"/jars/*.jar)"
 LTV_JARS="${LTV_JARS%,}"
 export JAVA_HOME LTV_JARS
 

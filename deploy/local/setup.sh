@@ -4,8 +4,10 @@
 # Exit codes: 3 = something must be installed first (one line says what), 1 = a step failed.
 set -euo pipefail
 
-ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)"
-VENV="$ROOT/.venv"
+# shellcheck source=paths.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/paths.sh"
+ROOT="$LTV_ROOT"
+VENV="$LTV_VENV"
 PYTHON="$VENV/bin/python"
 STAMP="$VENV/setup.stamp"
 
@@ -59,6 +61,11 @@ make_venv() {
         can_apt || fail 3 "this Python has no venv module: install it (apt-get install $package)"
         say "installing $package"
         apt_install "$package" || fail 1 "apt-get could not install $package"
+    fi
+    if [ "$VENV" != "$ROOT/.venv" ]; then
+        [[ "$VENV" =~ $PLAIN_PATH ]] || fail 3 "neither $ROOT nor $VENV is free of blanks: set XDG_CACHE_HOME to a folder that is"
+        mkdir -p -- "$(dirname -- "$(dirname -- "$VENV")")"
+        ln -sfn -- "$ROOT" "$(dirname -- "$VENV")"
     fi
     "$base" -m venv --clear "$VENV" || fail 1 "could not make $VENV"
     printf '%s\n' "$VENV" >"$VENV/made_at"
@@ -120,8 +127,8 @@ install_packages() {
 
 # True when the folder holds a Java that this Spark runs on.
 usable_java() {
-    [ -x "$1/bin/java" ] || return 1
-    "$1/bin/java" -version 2>&1 | grep -Eq 'version "(17|21)[."]'
+    local version
+    version="$("$1/bin/java" -version 2>&1)" && [[ "$version" =~ version\ \"(17|21)[.\"] ]]
 }
 
 find_java() {

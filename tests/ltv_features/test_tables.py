@@ -27,7 +27,7 @@ def small(lake: Lake, *rows: tuple[str, date, int]):
 
 
 def test_a_missing_table_is_named_with_the_next_step(lake):
-    with pytest.raises(InputMissing, match="'small'.*run the job that writes it"):
+    with pytest.raises(InputMissing, match=r"'small'.*run the job that writes it"):
         lake.read("small")
     assert lake.version("small") is None
 
@@ -36,7 +36,9 @@ def test_replace_touches_only_its_own_night_and_remembers_its_inputs(lake):
     lake.replace(small(lake, ("a", NIGHT, 1)), SMALL, as_of=NIGHT, input_digest="d1", where="as_of = DATE'2026-01-02'")
     later = date(2026, 1, 3)
     lake.replace(small(lake, ("a", later, 2)), SMALL, as_of=later, input_digest="d2", where="as_of = DATE'2026-01-03'")
-    again = lake.replace(small(lake, ("b", NIGHT, 3)), SMALL, as_of=NIGHT, input_digest="d3", where="as_of = DATE'2026-01-02'")
+    again = lake.replace(
+        small(lake, ("b", NIGHT, 3)), SMALL, as_of=NIGHT, input_digest="d3", where="as_of = DATE'2026-01-02'"
+    )
     assert {(r.user_id, r.n) for r in lake.read("small").collect()} == {("a", 2), ("b", 3)}
     assert (again, lake.committed("small", NIGHT), lake.committed("small", later)) == (2, "d3", "d2")
 

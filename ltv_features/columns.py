@@ -1,0 +1,50 @@
+"""Which columns of a source the configuration speaks of, and the one message when a file or table lacks them."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from ltv_features.config import SourceSettings
+from ltv_features.errors import ContractBroken
+
+
+def needed_columns(name: str, sources: Mapping[str, SourceSettings]) -> list[str]:
+    """The columns that the files of a source must have: those it maps itself and those that others look up in it."""
+    source = sources[name]
+    lookup = source.lookup
+    brought = set(lookup.columns) if lookup else set()
+    own = [column for column in _mapped(source) if column not in brought] + list(lookup.on if lookup else ())
+    for other in sources.values():
+        if other.lookup and other.lookup.source == name:
+            own += [*other.lookup.on.values(), *other.lookup.columns]
+    return list(dict.fromkeys(own))
+
+
+def require_columns(needed: Iterable[str], actual: Iterable[str], *, where: str) -> None:
+    """Nothing when all are there. Raises ContractBroken with expected and actual columns and the nearest names."""
+    present = list(actual)
+    missing = [column for column in needed if column not in present]
+    if not missing:
+        return
+    hints = []
+    for column in missing:
+        near = difflib.get_close_matches(column, present, n=1, cutoff=0.5)
+        hints.append(f"{column!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    raise ContractBroken(
+        f"{where}: expected columns {', '.join(hints)}, actual columns: {', '.join(present)}; next: correct the names in "
+        "the configuration, or the delimiter of the source"
+    )
+
+
+def _mapped(source: SourceSettings) -> list[str]:
+    """Columns named by the mappings, lookup columns included, each once."""
+    named: list[str | None] = []
+    if source.events:
+        columns = source.events.columns.model_dump()
+        named += [*columns.pop("discounts"), *columns.values()]
+    if source.users:
+        users = source.users
+        named += [users.user, None if users.valid_from == "always" else users.valid_from, users.objects_to_profiling]
+        named += [*users.attributes, *users.sensitive]
+    if source.items:
+        named += list(source.items.model_dump().values())
+    return list(dict.fromkeys(column for column in named if column))

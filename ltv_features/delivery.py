@@ -1,0 +1,191 @@
+"""Delivered files (CSV, JSON lines, Parquet; plain or .gz) as Spark frames, one a file, with the row's place in its file.
+
+What can be wrong with a file is found here, on the driver, before Spark starts: nothing there, not that format, no header.
+Text stays text; only Parquet has types. Its timestamps without a zone are read as UTC, nanoseconds become microseconds.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ltv_features.config import SourceSettings
+from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.parsing import quoted
+
+CORRUPT = "_corrupt"
+"""Extra raw column of text formats: the line as delivered where it does not fit the header or is not JSON."""
+
+READING = {
+    # One task reads one text file, so that a row's place in its file is its place in the task.
+    "spark.sql.files.maxPartitionBytes": str(1 << 60),
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
+    "spark.sql.legacy.javaCharsets": "true",
+    # Raw tables of several files are read by several tasks afterwards.
+    "spark.sql.files.maxRecordsPerFile": "250000",
+}
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One file: its path for Spark and fsspec, its own columns in order, and what must be converted (Parquet only)."""
+
+    path: str
+    columns: tuple[str, ...]
+    nanoseconds: frozenset[str] = frozenset()
+    zoneless: frozenset[str] = frozenset()
+
+
+@contextmanager
+def settings_for_reading(spark: SparkSession, extra: dict[str, str]) -> Iterator[None]:
+    """The session with READING and `extra` in force, restored afterwards."""
+    wanted = READING | extra
+    before = {key: spark.conf.get(key, None) for key in wanted}
+    for key, value in wanted.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, old in before.items():
+            if old is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, old)
+
+
+def find_files(source: str, path: str) -> list[str]:
+    """The files that `path` (a file, folder or glob) names, sorted; names that start with `.` or `_` are left out.
+
+    Raises InputMissing when there are none.
+    """
+    fs, place = fsspec.url_to_fs(path)
+    if fs.isdir(place):
+        found = [file for file in fs.find(place) if _is_visible(file[len(place) :])]
+    elif fs.isfile(place):
+        found = [place]
+    else:
+        found = [file for file in fs.glob(place) if fs.isfile(file)] if re.search(r"[*?\[]", place) else []
+    if not found:
+        raise InputMissing(f"source {source!r}: no file at {path}; next: check sources.{source}.path")
+    scheme = path.split("://")[0] + "://" if "://" in path else ""
+    return sorted(scheme + file for file in found)
+
+
+def look_at(path: str, source: SourceSettings) -> Delivered:
+    """What the file holds, from its first bytes or its footer. Raises ContractBroken when it is not of the format."""
+    try:
+        if source.format == "parquet":
+            return _look_at_parquet(path)
+        if source.format == "csv":
+            return Delivered(path, _csv_header(path, source))
+        return Delivered(path, _json_keys(path))
+    except OSError as error:
+        raise InputMissing(f"{path}: cannot be read ({error}); next: deliver the file again") from error
+    except (ValueError, EOFError, csv.Error, pa.ArrowInvalid) as error:
+        raise ContractBroken(
+            f"{path}: expected {source.format}, actual content is not: {error}; next: check the source's format, "
+            "delimiter and encoding, or deliver the file again"
+        ) from error
+
+
+def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> DataFrame:
+    """The file's rows: its own columns and `_row_number`, from 0; text formats add CORRUPT."""
+    place = re.sub(r"([\\{}\[\]*?^])", r"\\\1", file.path)
+    reader = spark.read
+    if source.format == "parquet":
+        own = [_parquet_column(name, file) for name in file.columns]
+        return reader.parquet(place).select(*own, F.col("_metadata.row_index").alias("_row_number"))
+    reader = reader.schema(", ".join(f"{quoted(name)} string" for name in (*file.columns, CORRUPT)))
+    reader = reader.options(mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT)
+    if source.format == "csv":
+        look = source.csv
+        frame = reader.csv(
+            place, header=True, multiLine=True, sep=look.delimiter, quote=look.quote, escape=look.quote,
+            encoding=look.encoding, enforceSchema=True, maxCharsPerColumn=1 << 20,
+        )  # fmt: skip
+    else:
+        frame = reader.json(place)
+    place_in_task = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
+    return frame.select("*", place_in_task.alias("_row_number"))
+
+
+def _is_visible(relative: str) -> bool:
+    return not any(part.startswith((".", "_")) for part in relative.split("/") if part)
+
+
+def _csv_header(path: str, source: SourceSettings) -> tuple[str, ...]:
+    encoding = "utf-8-sig" if source.csv.encoding.upper() == "UTF-8" else source.csv.encoding
+    with fsspec.open(path, "rt", compression="infer", encoding=encoding, newline="") as stream:
+        header = next(csv.reader(stream, delimiter=source.csv.delimiter, quotechar=source.csv.quote), [])
+    if not header:
+        raise ValueError("it is empty, not even a header line")
+    if any("\0" in name for name in header):
+        raise ValueError("its header holds NUL bytes")
+    return _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(header)])
+
+
+def _json_keys(path: str) -> tuple[str, ...]:
+    """Every top-level key of the file, in order of first appearance; lines that are not JSON are refused row by row."""
+    keys: dict[str, None] = {}
+    good = 0
+    with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
+        for line in stream:
+            row = _json_object(line)
+            keys.update(dict.fromkeys(row))
+            good += bool(row)
+    if not good:
+        raise ValueError("no line of it is a JSON object")
+    return _distinct(list(keys))
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _look_at_parquet(path: str) -> Delivered:
+    with fsspec.open(path, "rb") as stream:
+        footer = pq.ParquetFile(stream)
+        schema = footer.schema_arrow
+        stored = {footer.schema.column(i).path: footer.schema.column(i).physical_type for i in range(len(footer.schema))}
+    times = {field.name: field.type for field in schema if pa.types.is_timestamp(field.type)}
+    return Delivered(
+        path,
+        _distinct(list(schema.names)),
+        # the older INT96 form is read by Spark as it is
+        nanoseconds=frozenset(c for c, kind in times.items() if kind.unit == "ns" and stored.get(c) == "INT64"),
+        zoneless=frozenset(c for c, kind in times.items() if kind.tz is None),
+    )
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    lower = [name.lower() for name in names]
+    twice = sorted({name for name in names if lower.count(name.lower()) > 1})
+    if twice:
+        raise ValueError(f"column names must differ by more than case: {twice}")
+    return tuple(names)
+
+
+def _parquet_column(name: str, file: Delivered) -> Column:
+    column = F.col(quoted(name))
+    if name in file.nanoseconds:
+        return F.timestamp_micros(_micros(column)).alias(name)
+    return column.cast("timestamp").alias(name) if name in file.zoneless else column
+
+
+def _micros(nanoseconds: Column) -> Column:
+    """Whole microseconds, rounded down also before 1970."""
+    return F.call_function("div", nanoseconds - F.pmod(nanoseconds, F.lit(1000)), F.lit(1000))

@@ -1,0 +1,55 @@
+"""Event ids and duplicates: every delivered row gets one identity, and each identity becomes one event.
+
+A source without ids gets hash(source, row, occurrence number in its file): two identical lines of one basket both live,
+and the same file content delivered again, alone or inside a larger file, brings nothing new. Only rows whose key occurs
+twice are sorted, so a clean delivery costs one narrow aggregation.
+"""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ltv_features.parsing import quoted
+
+PLACE = ("_file_sha256", "_row_number")
+
+
+def row_hash(source: str, own: T.StructType) -> Column:
+    """128 bits as 32 hexadecimal digits from the source and all own columns of `_own`, in order of their names.
+
+    Two 64-bit hashes with different beginnings; each value is hashed beside whether it is null, because Spark's hash
+    passes over nulls and would otherwise take (null, a) for (a, null). Nested columns enter as JSON.
+    """
+    parts: list[Column] = []
+    for field in sorted(own.fields, key=lambda field: field.name):
+        column = F.col(f"_own.{quoted(field.name)}")
+        nested = isinstance(field.dataType, T.StructType | T.ArrayType | T.MapType)
+        parts += [F.to_json(F.struct(column)) if nested else column, column.isNull()]
+    halves = [F.xxhash64(F.lit(f"{source}/{half}"), *parts) for half in ("a", "b")]
+    return F.concat(*[F.lpad(F.lower(F.hex(half)), 16, "0") for half in halves])
+
+
+def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFrame:
+    """`rows` (with `_key`: own id or row hash) with `event_id` and `_repeated`: another row of the batch has this id.
+
+    The first by (landing, file, row number) stays. Rows that are not `good` take no part: a refused row must not make
+    its corrected repetition a duplicate.
+    """
+    checked = rows.where(good)
+    twice = checked.groupBy("_key").agg(F.count("*").alias("_n")).where("_n > 1").select("_key").cache()
+    if twice.isEmpty():
+        return rows.withColumns({"event_id": _event_id(has_own_id, F.lit(0)), "_repeated": F.lit(False)})
+    repeated = checked.join(twice, on="_key", how="left_semi").select("_key", "_landed_ts", *PLACE)
+    in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
+    repeated = repeated.withColumn("_occurrence", F.lit(0) if has_own_id else F.row_number().over(in_file) - 1)
+    overall = Window.partitionBy("_key", "_occurrence").orderBy("_landed_ts", *PLACE)
+    repeated = repeated.withColumn("_repeated", F.row_number().over(overall) > 1)
+    marked = rows.join(repeated.select(*PLACE, "_occurrence", "_repeated"), on=list(PLACE), how="left")
+    occurrence = F.coalesce(F.col("_occurrence"), F.lit(0))
+    return marked.withColumns(
+        {"event_id": _event_id(has_own_id, occurrence), "_repeated": F.coalesce(F.col("_repeated"), F.lit(False))}
+    )
+
+
+def _event_id(has_own_id: bool, occurrence: Column) -> Column:
+    return F.col("_key") if has_own_id else F.concat_ws("-", "_key", occurrence)

@@ -1,0 +1,190 @@
+"""New raw rows to events, users, items, quarantine and ledger; what was ingested before is not read again.
+
+The mark of how far a source was ingested is the last Delta transaction of `events` (app = source and raw table id, version
+= raw version). Quarantine, users, items and the ledger are written first and can be repeated; each source's events come
+last, in one commit that also moves its mark. A killed run therefore repeats its work and changes nothing twice.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features import items, profiles
+from ltv_features.config import FeatureConfig
+from ltv_features.contract import EVENTS, ITEMS, LEDGER, QUARANTINE, USERS
+from ltv_features.digest import digest_of
+from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
+from ltv_features.land import raw_table
+from ltv_features.ledger import Hop, record
+from ltv_features.sieve import KEPT, QUARANTINED, Sieved, sieve_events, sieve_items, sieve_users
+from ltv_features.tables import Lake, conform
+
+log = logging.getLogger("ltv")
+
+JOB = "ingest_events"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a source has in its raw table, and how far its events were ingested (None: never)."""
+
+    source: str
+    app: str
+    version: int
+    ingested: int | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the raw table moved since."""
+        return self.ingested != self.version
+
+
+def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> list[Hop]:
+    """The hops of this run, empty when nothing was new; see the module for what is written in which order.
+
+    Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
+    RowsUnexplained when a source's rows do not add up.
+    """
+    deliveries = {name: _delivery(lake, settings, name) for name in _mapped(settings)}
+    digest = _digest(lake, settings, deliveries)
+    new = [d for d in deliveries.values() if settings.sources[d.source].events and d.is_new]
+    if not new and _was_recorded(lake, digest):
+        return []
+    events = [_sieve_events(lake, settings, delivery) for delivery in new]
+    try:
+        raw = {name: _rows_of(lake, settings, delivery) for name, delivery in deliveries.items()}
+        users = _sieve_all(settings, deliveries, raw, "users")
+        things = _sieve_all(settings, deliveries, raw, "items")
+        refused = [*events, *(s for s in [*users, *things] if settings.sources[s.source].events is None)]
+        _write_quarantine(lake, refused, as_of, digest)
+        _stop_if_too_many_bad(refused, settings.ingest.max_bad_share)
+        hops = [s.hop(s.source, s.counts.get(KEPT, 0)) for s in events]
+        hops += _write_users(lake, users)
+        hops += _write_items(lake, things, events)
+        record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
+        for sieved in events:
+            _append_events(lake, sieved, deliveries[sieved.source])
+    finally:
+        lake.spark.catalog.clearCache()
+    return hops
+
+
+def _mapped(settings: FeatureConfig) -> list[str]:
+    return [name for name, source in settings.sources.items() if source.events or source.users or source.items]
+
+
+def _delivery(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
+    table = raw_table(name)
+    version = lake.version(table)
+    if version is None:
+        raise InputMissing(f"source {name!r} is not landed: no table {lake.path(table)}; next: run land_files")
+    app = f"{JOB}/{name}/{lake.table_id(table)}"
+    ingested = lake.transaction(EVENTS.name, app) if settings.sources[name].events else None
+    return Delivery(name, app, version, ingested)
+
+
+def _digest(lake: Lake, settings: FeatureConfig, deliveries: dict[str, Delivery]) -> str:
+    """Of everything that decides what an ingest writes: raw versions and mappings, not paths."""
+    mappings = {name: source.model_dump(mode="json", exclude={"path"}) for name, source in settings.sources.items()}
+    versions = {d.app: d.version for d in deliveries.values()}
+    return digest_of(JOB, versions, mappings, settings.shop, settings.ingest)
+
+
+def _was_recorded(lake: Lake, digest: str) -> bool:
+    if not lake.exists(LEDGER.name):
+        return False
+    return not lake.read(LEDGER.name).where((F.col("job") == JOB) & (F.col("input_digest") == digest)).isEmpty()
+
+
+def _rows_of(lake: Lake, settings: FeatureConfig, delivery: Delivery) -> DataFrame:
+    """New rows of an event source (all of them the first time); the whole table of a source of users or items alone."""
+    table = raw_table(delivery.source)
+    if settings.sources[delivery.source].events is None or delivery.ingested is None:
+        return lake.read(table, delivery.version)
+    return lake.changes(table, delivery.ingested, delivery.version)
+
+
+def _sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery) -> Sieved:
+    raw = _rows_of(lake, settings, delivery)
+    return sieve_events(lake, settings, delivery.source, raw, delivery.version, first=delivery.ingested is None)
+
+
+def _sieve_all(
+    settings: FeatureConfig, deliveries: dict[str, Delivery], raw: dict[str, DataFrame], kind: str
+) -> list[Sieved]:
+    sieve = sieve_users if kind == "users" else sieve_items
+    wanted = [d for d in deliveries.values() if getattr(settings.sources[d.source], kind)]
+    return [sieve(settings, d.source, raw[d.source], d.version) for d in wanted]
+
+
+def _write_quarantine(lake: Lake, refused: Sequence[Sieved], as_of: date, digest: str) -> None:
+    """Replaces the refused rows of each delivery, so that a repeated or corrected run leaves no old ones behind."""
+    for sieved in refused:
+        same = f"source = '{sieved.source}' AND raw_version = {sieved.raw_version}"
+        before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
+        if before or sieved.counts.get(QUARANTINED, 0):
+            lake.replace(sieved.quarantine(), QUARANTINE, as_of=as_of, input_digest=digest, where=same)
+
+
+def _stop_if_too_many_bad(refused: Sequence[Sieved], limit: float) -> None:
+    for sieved in refused:
+        if sieved.bad_share > limit:
+            top = sieved.quarantine().groupBy("reason").count().orderBy(F.desc("count"), "reason").limit(5).collect()
+            reasons = ", ".join(f"{row['reason']} {row['count']}" for row in top)
+            raise TooManyBadRows(
+                f"source {sieved.source!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} of "
+                f"{sieved.rows_in} rows ({reasons}); no event was written; next: look at table 'quarantine', correct the "
+                "mapping or the delivery, or raise ingest.max_bad_share"
+            )
+
+
+def _write_users(lake: Lake, users: Sequence[Sieved]) -> list[Hop]:
+    """Merges profiles; a source that states no dates is said to be not point-in-time."""
+    if not users:
+        return []
+    parts = [profiles.latest(s.of(KEPT)).select(*USERS.column_names) for s in users]
+    hops = [s.hop(f"{s.source}: users", part.count()) for s, part in zip(users, parts, strict=True)]
+    kept = reduce(lambda one, other: one.unionByName(other), [s.of(KEPT) for s in users])
+    lake.upsert(profiles.latest(kept).select(*USERS.column_names), USERS)
+    return hops
+
+
+def _write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved]) -> list[Hop]:
+    """Merges items and numbers the new ones, those that occur only in events included."""
+    columns = ("item_id", "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
+    kept = [s.of(KEPT).select(*columns) for s in things]
+    hops = [s.hop(f"{s.source}: items", items.latest(part).count()) for s, part in zip(things, kept, strict=True)]
+    attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
+    seen = [s.of(KEPT).where(F.col("item_id").isNotNull()).select("item_id", "event_ts") for s in events]
+    first = _union(lake, seen, "item_id string, event_ts timestamp").groupBy("item_id").agg(F.min("event_ts").alias("first_ts"))
+    lake.upsert(items.numbered(lake, attributes, first), ITEMS)
+    return hops
+
+
+_ITEM_TYPES = {"_landed_ts": "timestamp", "_row_number": "bigint"}
+
+
+def _union(lake: Lake, parts: Sequence[DataFrame], schema: str) -> DataFrame:
+    empty = lake.spark.createDataFrame([], schema)
+    return reduce(lambda one, other: one.unionByName(other), parts, empty)
+
+
+def _append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
+    """One commit with the source's events and its new mark, counted again from what was committed."""
+    before = lake.version(EVENTS.name)
+    rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
+    lake.append(rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by)
+    after = lake.version(EVENTS.name)
+    start = -1 if before is None else before
+    committed = lake.changes(EVENTS.name, start, after).count() if after is not None else 0
+    expected = sieved.counts.get(KEPT, 0)
+    if committed != expected:
+        raise RowsUnexplained(
+            f"source {sieved.source!r}: expected {expected} events committed, actual {committed} in versions {start + 1} to "
+            f"{after} of 'events'; next: restore 'events' to version {before} and run again"
+        )

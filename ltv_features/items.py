@@ -1,0 +1,77 @@
+"""Items and their numbers: append-only, in order of first appearance, so that what comes later renumbers nothing.
+
+New items are numbered after all known ones, in order of (first event, item_id); those without any event follow, by
+item_id. Categories and brands likewise, by the first event of their items, then by name.
+"""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from ltv_features.config import ItemMapping
+from ltv_features.contract import ITEMS
+from ltv_features.mapping import Reader
+from ltv_features.parsing import words
+from ltv_features.rules import MAX_ID_LENGTH, UNPRINTABLE
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake
+
+_NAMES = ("category", "brand")
+
+
+def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
+    """Packed raw rows as item_id, category, brand, title, `_rules` (why a row is refused) and the row's place."""
+    read = Reader(rows)
+    item = read(mapping.item, words)
+    facts = {name: read(getattr(mapping, name), words).cast("string") for name in ("category", "brand", "title")}
+    refused = F.array_compact(
+        F.array(
+            F.when(F.col("_corrupt").isNotNull(), F.lit("row_corrupt")),
+            F.when(item.isNull(), F.lit("item_missing")),
+            F.when(item.rlike(UNPRINTABLE), F.lit("id_characters")),
+            F.when(F.length(item) > MAX_ID_LENGTH, F.lit("id_too_long")),
+        )
+    )
+    return rows.withColumns({"item_id": item, **facts, "_rules": refused})
+
+
+def latest(described_rows: DataFrame) -> DataFrame:
+    """One row an item: what its last delivered row says."""
+    order = F.struct("_landed_ts", "_file_sha256", "_row_number")
+    said = F.max_by(F.struct("category", "brand", "title"), order)
+    return described_rows.groupBy("item_id").agg(said.alias("_said")).select("item_id", "_said.*")
+
+
+def numbered(lake: Lake, attributes: DataFrame, first_seen: DataFrame) -> DataFrame:
+    """The rows of `items` that are new or have new attributes, numbers included.
+
+    `attributes`: item_id, category, brand, title; `first_seen`: item_id, first_ts of the events of this batch.
+    """
+    known = lake.read(ITEMS.name) if lake.exists(ITEMS.name) else lake.spark.createDataFrame([], spark_schema(ITEMS))
+    known = known.select(*ITEMS.column_names, F.lit(True).alias("_known"))
+    said = attributes.select("item_id", *[F.col(c).alias(f"_{c}") for c in (*_NAMES, "title")], F.lit(True).alias("_said"))
+    both = known.join(said, on="item_id", how="full").join(first_seen, on="item_id", how="full")
+    for name in (*_NAMES, "title"):
+        both = both.withColumn(name, F.when(F.col("_said"), F.col(f"_{name}")).otherwise(F.col(name)))
+    both = _with_new_numbers(both, "item_no", F.col("item_id"), F.col("first_ts"), F.col("_known").isNull())
+    for name in _NAMES:
+        both = _with_name_numbers(both, known, name)
+    changed = F.col("_said") | F.col("_known").isNull()
+    return both.where(changed).select(*ITEMS.column_names)
+
+
+def _with_new_numbers(rows: DataFrame, number: str, key: Column, first: Column, is_new: Column) -> DataFrame:
+    """`number` of new rows: one more than the largest known, in order of (first, key), rows without `first` last."""
+    order = Window.partitionBy(is_new).orderBy(first.asc_nulls_last(), key)
+    largest = F.coalesce(F.max(number).over(Window.partitionBy()), F.lit(0))
+    return rows.withColumn(number, F.when(is_new, largest + F.row_number().over(order)).otherwise(F.col(number)).cast("int"))
+
+
+def _with_name_numbers(items: DataFrame, known: DataFrame, name: str) -> DataFrame:
+    """`<name>_no` of every item: known names keep theirs, new ones follow, items without a name get 0."""
+    number = f"{name}_no"
+    old = known.where(F.col(number) > 0).groupBy(name).agg(F.max(number).alias("_no"))
+    names = items.where(F.col(name).isNotNull()).groupBy(name).agg(F.min("first_ts").alias("_first"))
+    table = names.join(old, on=name, how="full")
+    table = _with_new_numbers(table, "_no", F.col(name), F.col("_first"), F.col("_no").isNull()).select(name, "_no")
+    joined = items.drop(number).join(F.broadcast(table), on=name, how="left")
+    return joined.withColumn(number, F.coalesce(F.col("_no"), F.lit(0))).drop("_no")

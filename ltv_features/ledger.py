@@ -1,0 +1,68 @@
+"""Rows in = rows out + rows that ended elsewhere, for every arrow of every job, kept in the `ledger` table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from pyspark.sql import functions as F
+
+from ltv_features.contract import LEDGER
+from ltv_features.errors import RowsUnexplained
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One arrow of a job: what went in, what came out, and by which name the rest is accounted for."""
+
+    name: str
+    rows_in: int
+    rows_out: int
+    accounted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unexplained(self) -> int:
+        """Rows lost (above 0) or invented (below 0) by the hop.
+
+        >>> Hop("orders", 10, 7, {"quarantined": 2, "anonymous": 1}).unexplained
+        0
+        """
+        return self.rows_in - self.rows_out - sum(self.accounted.values())
+
+
+def check(job: str, hop: Hop) -> None:
+    """Nothing when the hop adds up. Raises RowsUnexplained with all its numbers when it does not."""
+    counts = {"in": hop.rows_in, "out": hop.rows_out, **hop.accounted}
+    negative = sorted(name for name, rows in counts.items() if rows < 0)
+    if hop.unexplained or negative:
+        parts = " + ".join([f"{hop.rows_out} out", *(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))])
+        raise RowsUnexplained(
+            f"{job}, {hop.name}: expected {hop.rows_in} rows in = {parts}; {hop.unexplained} unexplained"
+            f"{f', negative counts: {negative}' if negative else ''}; next: run again, and report it if it stays"
+        )
+
+
+def record(lake: Lake, *, job: str, as_of: date, input_digest: str, run_id: str, hops: Sequence[Hop]) -> None:
+    """Checks every hop and merges their rows into `ledger`; a repeat that only the run id tells apart commits nothing.
+
+    Raises RowsUnexplained before anything is written.
+    """
+    for hop in hops:
+        check(job, hop)
+    known = _recorded(lake, job, as_of, input_digest)
+    rows = [
+        (job, as_of, input_digest, hop.name, hop.rows_in, hop.rows_out, dict(sorted(hop.accounted.items())), run_id)
+        for hop in hops
+        if hop not in known
+    ]
+    if rows:
+        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
+
+
+def _recorded(lake: Lake, job: str, as_of: date, input_digest: str) -> list[Hop]:
+    if not lake.exists(LEDGER.name):
+        return []
+    same = (F.col("job") == job) & (F.col("as_of") == F.lit(as_of)) & (F.col("input_digest") == input_digest)
+    rows = lake.read(LEDGER.name).where(same).select("hop", "rows_in", "rows_out", "accounted").collect()
+    return [Hop(row["hop"], row["rows_in"], row["rows_out"], row["accounted"]) for row in rows]

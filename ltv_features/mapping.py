@@ -1,0 +1,175 @@
+"""Columns of a source to the facts of an event, by the configuration alone.
+
+`packed` puts a source's own columns into one struct, so that a shop's `user_id` or `quantity` cannot clash with ours;
+`with_facts` adds one column a fact (amounts and quantities still signed) and a `_given_` mark for each fact that may be
+unreadable; `as_event_columns` turns checked facts into the columns of `events`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ltv_features.config import EventMapping, IngestSettings, ShopSettings
+from ltv_features.contract import EVENT_TYPES, RAW_EXTRA
+from ltv_features.delivery import CORRUPT
+from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, words
+from ltv_features.rules import MONEY_TYPES, Limits
+
+PRICE_DIGITS = 6
+"""A unit price may have more digits than the currency (fuel, screws); the line's amount is rounded half up."""
+
+
+class Reader:
+    """Finds a mapped column in `_own` or `_brought` and hands it with its type to a parser."""
+
+    def __init__(self, rows: DataFrame) -> None:
+        self._places: dict[str, tuple[Column, T.DataType]] = {}
+        for group in ("_own", "_brought"):
+            fields = rows.schema[group].dataType.fields if group in rows.columns else []  # type: ignore[attr-defined]
+            for field in fields:
+                self._places[field.name] = (F.col(f"{group}.{quoted(field.name)}"), field.dataType)
+
+    def __call__(self, name: str | None, parse: Callable[[Column, T.DataType], Column], otherwise: object = None) -> Column:
+        """The parsed column, or the constant `otherwise` when the mapping names none."""
+        return F.lit(otherwise) if name is None else parse(*self._places[name])
+
+    def is_text(self, name: str | None) -> bool:
+        """Whether the column came as text."""
+        return name is not None and isinstance(self._places[name][1], T.StringType)
+
+    def is_timestamp(self, name: str) -> bool:
+        """Whether the column is a typed instant."""
+        return isinstance(self._places[name][1], T.TimestampType)
+
+
+def packed(raw: DataFrame) -> DataFrame:
+    """Own columns as the struct `_own`, beside `_corrupt` and RAW_EXTRA."""
+    extra = [column.name for column in RAW_EXTRA]
+    own = [quoted(name) for name in raw.columns if name not in (*extra, CORRUPT)]
+    corrupt = F.col(CORRUPT) if CORRUPT in raw.columns else F.lit(None).cast("string")
+    return raw.select(F.struct(*own).alias("_own"), corrupt.alias(CORRUPT), *extra)
+
+
+def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings, reader: Reader) -> Limits:
+    """The constants that the rules of this source compare with."""
+    columns = mapping.columns
+    ids = {
+        "event_id": columns.event_id,
+        "user_id": columns.user,
+        "item_id": columns.item,
+        "order_id": columns.order,
+        "promotion_id": columns.promotion,
+    }
+    return Limits(
+        earliest=datetime.fromisoformat(f"{ingest.earliest_date}T00:00:00+00:00"),
+        skew_seconds=round(ingest.future_skew_days * 86_400),
+        history=mapping.history,
+        zero_quantity_is_bad=mapping.zero_quantity == "quarantine" and columns.quantity is not None,
+        needs_item=columns.item is not None,
+        refund_by_sign=mapping.refunds.by == "negative_quantity",
+        currency=shop.currency,
+        max_minor=round(mapping.max_amount * 10**shop.minor_digits),
+        text_ids=tuple(fact for fact, name in ids.items() if reader.is_text(name)),
+    )
+
+
+def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
+    """`rows` with one column a fact and the `_given_` marks; see the module."""
+    columns = mapping.columns
+    ids = {"user_id": columns.user, "order_id": columns.order, "item_id": columns.item, "promotion_id": columns.promotion}
+    facts = {fact: read(name, words).cast("string") for fact, name in ids.items()}
+    facts |= {"event_id": read(columns.event_id, words).cast("string"), "currency": read(columns.currency, words).cast("string")}
+    facts["event_ts"] = read(
+        columns.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone)
+    )
+    facts["quantity"] = read(columns.quantity, whole_number, _no_quantity(mapping)).cast("bigint")
+    facts["amount_minor"] = _amount(mapping, shop, read)
+    facts["discount_minor"] = _discount(mapping, shop, read)
+    facts["rating"] = read(columns.rating, whole_number).cast("bigint")
+    facts["dwell_seconds"] = read(columns.dwell_seconds, whole_number).cast("bigint")
+    facts |= _given(mapping, read)
+    with_all = rows.withColumns(facts)
+    return with_all.withColumn("event_type", _event_type(mapping, read))
+
+
+def as_event_columns(source: str) -> Mapping[str, Column]:
+    """The columns of `events` that follow from checked facts; `event_id` and `event_key` come later."""
+    money = F.col("event_type").isin(*MONEY_TYPES)
+    order = F.when(F.col("order_id").isNotNull(), F.xxhash64("order_id")).otherwise(F.xxhash64("user_id", "event_ts"))
+    return {
+        "source": F.lit(source),
+        "user_id": F.col("user_id"),
+        "user_key": F.xxhash64("user_id"),
+        "event_type": F.col("event_type"),
+        "event_ts": F.col("event_ts"),
+        "event_month": F.date_format("event_ts", "yyyy-MM"),
+        "landed_ts": F.col("_landed_ts"),
+        "order_id": F.col("order_id"),
+        "order_key": F.when(money, order).otherwise(F.lit(0)),
+        "item_id": F.col("item_id"),
+        "quantity": F.coalesce(F.abs("quantity"), F.lit(0)),
+        "amount_minor": F.coalesce(F.abs("amount_minor"), F.lit(0)),
+        "discount_minor": F.coalesce(F.abs("discount_minor"), F.lit(0)),
+        "currency": F.col("currency"),
+        "rating": F.coalesce("rating", F.lit(0)).cast("int"),
+        "dwell_seconds": F.coalesce("dwell_seconds", F.lit(0)),
+        "promotion_id": F.col("promotion_id"),
+    }
+
+
+def _no_quantity(mapping: EventMapping) -> int:
+    """One unit a line of a purchase source without quantities; 0 where units have no meaning."""
+    return 1 if mapping.columns.amount or mapping.columns.unit_price else 0
+
+
+def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
+    columns, digits = mapping.columns, shop.minor_digits
+    if columns.amount:
+        return minor_units(read(columns.amount, lambda c, kind: exact_decimal(c, kind, digits)), digits)
+    if columns.unit_price is None:
+        return F.lit(0).cast("bigint")
+    price = read(columns.unit_price, lambda c, kind: exact_decimal(c, kind, PRICE_DIGITS))
+    units = read(columns.quantity, whole_number, 1)
+    bounded = F.when(F.abs(units) <= 1_000_000_000, units).cast("decimal(10,0)")
+    return minor_units(price * bounded, digits)
+
+
+def _discount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
+    """The sum of the discount columns; a blank one counts as none, an unreadable one makes the sum null."""
+    total = F.lit(0).cast("bigint")
+    for name in mapping.columns.discounts:
+        exact = read(name, lambda c, kind: exact_decimal(c, kind, shop.minor_digits))
+        one = minor_units(exact, shop.minor_digits)
+        total = total + F.when(read(name, is_given), one).otherwise(F.lit(0))
+    return total
+
+
+def _given(mapping: EventMapping, read: Reader) -> dict[str, Column]:
+    columns = mapping.columns
+    return {
+        "_given_event_id": read(columns.event_id, is_given, True),
+        "_given_event_ts": read(columns.time, is_given),
+        "_given_quantity": read(columns.quantity, is_given, False),
+        "_given_amount_minor": read(columns.amount or columns.unit_price, is_given, True),
+        "_given_discount_minor": F.lit(True),
+        "_given_rating": read(columns.rating, is_given, False),
+        "_given_dwell_seconds": read(columns.dwell_seconds, is_given, False),
+        "_has_currency": F.lit(columns.currency is not None),
+    }
+
+
+def _event_type(mapping: EventMapping, read: Reader) -> Column:
+    """The contract's word, with refunds told apart as the source does; null when the source's word is not mapped."""
+    known = {**{name: name for name in EVENT_TYPES}, **mapping.event_types}
+    table = F.create_map(*[F.lit(word) for pair in known.items() for word in pair])
+    said = F.lit(mapping.event_type) if mapping.event_type else table[read(mapping.columns.event_type, words)]
+    by = mapping.refunds.by
+    is_back = F.lit(False)
+    if by == "negative_quantity":
+        is_back = F.coalesce(F.col("quantity") < 0, F.lit(False))
+    elif by == "order_prefix":
+        is_back = F.coalesce(F.startswith(F.col("order_id"), F.lit(mapping.refunds.prefix)), F.lit(False))
+    return F.when((said == "purchase") & is_back, F.lit("refund")).otherwise(said)

@@ -1,0 +1,119 @@
+"""Delivered values to the contract's units: ids, whole numbers, exact money, instants. Unreadable values become null.
+
+No value is guessed: text must be a plain number or match a stated time format; whatever else stands there is null here and
+refused by `rules`. All functions are native Spark expressions; `kind` is the type of the raw column.
+"""
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+BLANKS = " \t\r\n\u00a0\u3000\ufeff"
+EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
+"""Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
+
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
+_ISO_WITH_OFFSET = r"^\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$"
+_LARGEST = 10**15
+
+
+def quoted(name: str) -> str:
+    """The column name as Spark's parser reads it literally, dots and spaces included."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def words(column: Column, kind: T.DataType) -> Column:
+    """Trimmed text, null when blank. Whole floats lose their `.0` (a numeric id beside missing ones), NaN is null."""
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        whole = column.try_cast("bigint")
+        is_whole = whole.isNotNull() & (whole.cast("double") == column)
+        return F.when(~F.isnan(column), F.when(is_whole, whole.cast("string")).otherwise(column.cast("string")))
+    if not isinstance(kind, T.StringType):
+        return column.cast("string")
+    trimmed = F.btrim(column, F.lit(BLANKS))
+    return F.when(F.length(trimmed) > 0, trimmed)
+
+
+def is_given(column: Column, kind: T.DataType) -> Column:
+    """Whether the source says anything there: neither null nor blank text (NaN counts as said, and is refused later)."""
+    return words(column, kind).isNotNull() if isinstance(kind, T.StringType) else column.isNotNull()
+
+
+def whole_number(column: Column, kind: T.DataType) -> Column:
+    """A bigint; null for fractions, text that is not a plain number, NaN, and anything beyond 10^15."""
+    exact = exact_decimal(column, kind, 0)
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        return F.when(exact.cast("double") == column, exact.cast("bigint"))
+    return exact.cast("bigint")
+
+
+def exact_decimal(column: Column, kind: T.DataType, digits: int) -> Column:
+    """decimal(22, digits), null when the value is no finite number below 10^15 in size.
+
+    Text and decimals with more significant digits than that are null (nothing is rounded in silence); binary floats are
+    rounded half up from their shortest decimal form, because they cannot state their digits.
+    """
+    wanted = f"decimal(22,{digits})"
+    if isinstance(kind, T.StringType):
+        fraction = rf"(\.\d{{1,{digits}}}0*)?" if digits else r"(\.0+)?"
+        return F.when(column.rlike(rf"^[+-]?\d{{1,15}}{fraction}$"), column).try_cast(wanted)
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        return F.when(~F.isnan(column) & (F.abs(column) < _LARGEST), column).try_cast(wanted)
+    if isinstance(kind, T.DecimalType):
+        rounded = F.when(F.abs(column) < _LARGEST, column).try_cast(wanted)
+        return F.when(rounded == column, rounded)
+    return F.when(F.abs(column.cast("decimal(20,0)")) < _LARGEST, column).try_cast(wanted)
+
+
+def minor_units(amount: Column, digits: int) -> Column:
+    """A bigint of minor units from an exact decimal, rounded half up where it has more digits (unit price x quantity)."""
+    return F.round(amount * F.lit(10**digits).cast("decimal(5,0)"), 0).cast("bigint")
+
+
+def instant(column: Column, kind: T.DataType, *, formats: Sequence[str], zone: str) -> Column:
+    """A UTC timestamp; null when no format reads the value. The first format that reads it wins.
+
+    Without formats text must be ISO 8601: a date, or date and time, with or without an offset. Text without an offset is
+    wall time in `zone` (a time inside a spring gap moves forward, one that happens twice in autumn is the earlier).
+    Timestamps of Parquet are instants already and stay.
+    """
+    if isinstance(kind, T.TimestampType):
+        return column
+    if isinstance(kind, T.DateType):
+        return _at_zone(column.cast("timestamp"), zone)
+    if not isinstance(kind, T.StringType):
+        counted = [_since_1970(column, kind, EPOCHS[word]) for word in formats if word in EPOCHS]
+        return F.coalesce(*counted) if counted else F.lit(None).cast("timestamp")
+    trimmed = F.btrim(column, F.lit(BLANKS))
+    return F.coalesce(*[_read(trimmed, kind, word, zone) for word in formats or ("iso",)])
+
+
+def _read(text: Column, kind: T.DataType, pattern: str, zone: str) -> Column:
+    if pattern in EPOCHS:
+        return _since_1970(text, kind, EPOCHS[pattern])
+    if pattern == "iso":
+        local = F.when(text.rlike(_ISO), text).try_cast("timestamp")
+        return F.coalesce(_at_zone(local, zone), F.when(text.rlike(_ISO_WITH_OFFSET), text).try_cast("timestamp"))
+    parsed = F.try_to_timestamp(text, F.lit(pattern))
+    return parsed if _names_its_zone(pattern) else _at_zone(parsed, zone)
+
+
+def _names_its_zone(pattern: str) -> bool:
+    """Whether a Java time pattern reads a zone or an offset, quoted letters aside.
+
+    >>> _names_its_zone("yyyy-MM-dd'T'HH:mm:ssXXX"), _names_its_zone("dd.MM.yyyy 'Zeit' HH:mm")
+    (True, False)
+    """
+    return bool(set("".join(pattern.split("'")[::2])) & set("XxZzVO"))
+
+
+def _at_zone(local: Column, zone: str) -> Column:
+    return local if zone == "UTC" else F.to_utc_timestamp(local, zone)
+
+
+def _since_1970(column: Column, kind: T.DataType, micros: int) -> Column:
+    """Whole units only up to year 2262, so that the product cannot overflow."""
+    count = whole_number(column, kind)
+    return F.when(F.abs(count) < 9_200_000_000_000_000_000 // 1_000 // micros, F.timestamp_micros(count * F.lit(micros)))

@@ -1,0 +1,56 @@
+"""User profiles: what a shop knows about a customer, valid from a date on; sensitive attributes stay out by default."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features.config import UserMapping
+from ltv_features.contract import USERS
+from ltv_features.mapping import Reader
+from ltv_features.parsing import instant, is_given, words
+from ltv_features.rules import MAX_ID_LENGTH, UNPRINTABLE
+
+ALWAYS = "always"
+_NO = ("0", "0.0", "f", "false", "n", "no")
+"""Words that mean no objection; a blank does too, and anything else counts as an objection, the careful reading."""
+
+
+def profiled(rows: DataFrame, mapping: UserMapping) -> DataFrame:
+    """Packed raw rows with the columns of `users`, and `_rules`: why a row is refused."""
+    read = Reader(rows)
+    user = read(mapping.user, words)
+    names = sorted({*mapping.attributes, *(mapping.sensitive if mapping.use_sensitive else ())})
+    profile = F.to_json(F.struct(*[read(name, words).alias(name) for name in names])) if names else F.lit("{}")
+    dated = mapping.valid_from != ALWAYS
+    since = F.lit("1970-01-01 00:00:00").cast("timestamp")
+    said = F.lit(True)
+    if dated:
+        since = read(mapping.valid_from, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone="UTC"))
+        said = read(mapping.valid_from, is_given)
+    objection = read(mapping.objects_to_profiling, words)
+    refused = F.array_compact(
+        F.array(
+            F.when(F.col("_corrupt").isNotNull(), F.lit("row_corrupt")),
+            F.when(user.rlike(UNPRINTABLE), F.lit("id_characters")),
+            F.when(F.length(user) > MAX_ID_LENGTH, F.lit("id_too_long")),
+            F.when(~said, F.lit("time_missing")),
+            F.when(said & since.isNull(), F.lit("time_unreadable")),
+        )
+    )
+    columns = {
+        "user_id": user,
+        "user_key": F.xxhash64(user),
+        "valid_from": since,
+        "profile": profile,
+        "profile_key": F.xxhash64(profile),
+        "dated": F.lit(dated),
+        "objects_to_profiling": F.coalesce(~F.lower(objection.cast("string")).isin(*_NO), F.lit(False)),
+    }
+    return rows.withColumns({**columns, "_rules": refused})
+
+
+def latest(profiled_rows: DataFrame) -> DataFrame:
+    """One row for each key of `users`: the last delivered one, which counts for objections."""
+    rest = [name for name in USERS.column_names if name not in USERS.key]
+    order = F.struct("_landed_ts", "_file_sha256", "_row_number")
+    said = F.max_by(F.struct(*rest), order)
+    return profiled_rows.groupBy(*USERS.key).agg(said.alias("_said")).select(*USERS.key, "_said.*")

@@ -1,0 +1,148 @@
+"""Every new raw row of a source ends in exactly one place: kept, duplicate, quarantined or anonymous."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features import items, profiles
+from ltv_features.config import EventMapping, FeatureConfig
+from ltv_features.contract import EVENTS, QUARANTINE
+from ltv_features.errors import ContractBroken
+from ltv_features.identity import PLACE, row_hash, with_identity
+from ltv_features.land import raw_table
+from ltv_features.ledger import Hop
+from ltv_features.lookups import with_lookup
+from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, with_facts
+from ltv_features.rules import refusals
+from ltv_features.tables import Lake
+
+KEPT, DUPLICATE, QUARANTINED, ANONYMOUS = "kept", "duplicates", "quarantined", "anonymous"
+LONGEST_RAW = 4_096
+
+
+@dataclass(frozen=True)
+class Sieved:
+    """The rows of one delivery of a source with `_outcome`, `_rules` and `_raw`, cached, and how many went where."""
+
+    source: str
+    raw_version: int
+    rows_in: int
+    rows: DataFrame
+    counts: Mapping[str, int]
+
+    def of(self, outcome: str) -> DataFrame:
+        """The rows that ended there."""
+        return self.rows.where(F.col("_outcome") == outcome)
+
+    @property
+    def bad_share(self) -> float:
+        """Quarantined rows by rows with a customer."""
+        judged = self.rows_in - self.counts.get(ANONYMOUS, 0)
+        return self.counts.get(QUARANTINED, 0) / judged if judged else 0.0
+
+    def hop(self, name: str, rows_out: int) -> Hop:
+        """The ledger's account; kept rows that became no row of their own (older versions of one key) are duplicates."""
+        merged = self.counts.get(KEPT, 0) - rows_out
+        accounted = {outcome: self.counts.get(outcome, 0) for outcome in (ANONYMOUS, DUPLICATE, QUARANTINED)}
+        return Hop(name, self.rows_in, rows_out, accounted | {DUPLICATE: accounted[DUPLICATE] + merged})
+
+    def quarantine(self) -> DataFrame:
+        """The refused rows in the columns of `quarantine`."""
+        columns = {
+            "source": F.lit(self.source),
+            "raw_version": F.lit(self.raw_version).cast("bigint"),
+            "file_sha256": F.col("_file_sha256"),
+            "row_number": F.col("_row_number"),
+            "reason": F.element_at("_rules", 1),
+            "rules": F.col("_rules"),
+            "raw": F.col("_raw"),
+        }
+        return self.of(QUARANTINED).select(*[columns[name].alias(name) for name in QUARANTINE.column_names])
+
+
+def sieve_events(lake: Lake, settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int, *, first: bool) -> Sieved:
+    """The new rows of an event source with the columns of `events`; `first` says that none of it was ingested before."""
+    source = settings.sources[name]
+    assert source.events is not None
+    rows = packed(raw).withColumn("_lookup_missed", F.lit(False))
+    if source.lookup:
+        rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
+    read = Reader(rows)
+    _check_zone(name, source.events, read)
+    own_id = source.events.columns.event_id
+    key = F.col("event_id") if own_id else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
+    rows = with_facts(rows, source.events, settings.shop, read)
+    rows = rows.withColumn("_rules", refusals(limits_of(source.events, settings.shop, settings.ingest, read)))
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull()))
+    rows = rows.withColumns({"_key": key, "_raw": _raw_text()})
+    rows = rows.withColumns(as_event_columns(name))
+    made_here = [c for c in EVENTS.column_names if c not in ("event_id", "event_key")]
+    rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_outcome", "_raw")
+    rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
+    rows = with_identity(rows, has_own_id=own_id is not None, good=F.col("_outcome") == KEPT)
+    if not first:
+        rows = _with_known(lake, settings, name, rows)
+    again = (F.col("_outcome") == KEPT) & F.col("_repeated")
+    rows = rows.withColumn("_outcome", F.when(again, F.lit(DUPLICATE)).otherwise(F.col("_outcome")))
+    rows = rows.withColumn("event_key", F.xxhash64("source", "event_id"))
+    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+
+
+def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+    """The rows of a profile source with the columns of `users`."""
+    mapping = settings.sources[name].users
+    assert mapping is not None
+    rows = profiles.profiled(packed(raw), mapping)
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
+    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+
+
+def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+    """The rows of an item source with its attributes."""
+    mapping = settings.sources[name].items
+    assert mapping is not None
+    rows = items.described(packed(raw), mapping)
+    rows = rows.withColumn("_outcome", _outcome(F.lit(False))).withColumn("_raw", _raw_text())
+    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+
+
+def _outcome(has_no_user: Column) -> Column:
+    """A broken line is quarantined even though no customer can be read from it."""
+    kept = F.when(F.size("_rules") > 0, F.lit(QUARANTINED)).otherwise(F.lit(KEPT))
+    return F.when(F.col("_corrupt").isNotNull(), F.lit(QUARANTINED)).when(has_no_user, F.lit(ANONYMOUS)).otherwise(kept)
+
+
+def _raw_text() -> Column:
+    text = F.coalesce(F.col("_corrupt"), F.to_json("_own"))
+    return F.when(F.col("_outcome") == QUARANTINED, F.substring(text, 1, LONGEST_RAW))
+
+
+def _counts(rows: DataFrame) -> dict[str, int]:
+    return {row["_outcome"]: row["count"] for row in rows.groupBy("_outcome").count().collect()}
+
+
+def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame) -> DataFrame:
+    """`_repeated` also where the event is there already, in the months of the new rows and `lateness_days` around them."""
+    kept = rows.where(F.col("_outcome") == KEPT)
+    days = settings.ingest.lateness_days
+    span = kept.agg(
+        F.date_format(F.date_sub(F.min("event_ts"), days), "yyyy-MM").alias("first"),
+        F.date_format(F.date_add(F.max("event_ts"), days), "yyyy-MM").alias("last"),
+    ).first()
+    if span is None or span["first"] is None:
+        return rows
+    near = F.col("event_month").between(span["first"], span["last"]) & (F.col("source") == name)
+    known = lake.read(EVENTS.name).where(near).select("event_id", F.lit(True).alias("_there"))
+    joined = rows.join(known, on="event_id", how="left")
+    return joined.withColumn("_repeated", F.col("_repeated") | F.col("_there").isNotNull()).drop("_there")
+
+
+def _check_zone(name: str, mapping: EventMapping, read: Reader) -> None:
+    if mapping.time_zone != "UTC" and read.is_timestamp(mapping.columns.time):
+        raise ContractBroken(
+            f"source {name!r}: time_zone = {mapping.time_zone!r} applies to text, but column {mapping.columns.time!r} is "
+            "already an instant (Parquet timestamps without a zone are read as UTC); next: set time_zone = 'UTC' or deliver text"
+        )

@@ -1,0 +1,128 @@
+"""The back-test: folds put together from predictions and matured outcomes, and every candidate measured on them.
+
+Room: what each candidate said at past origins, against what happened. Money is in minor units throughout.
+May import: NumPy, Arrow, metrics, predict. No Spark, no Ray.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ltv_features.errors import ContractBroken
+from ltv_features.files import join
+from ltv_train.metrics import classification, value
+from ltv_train.predict import Predictions
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One past origin whose outcomes have matured.
+
+    `user_key` [N]; `spend` [N, H] cumulative net spend; `purchased` [N, H] 0 or 1; `predictions` by candidate, rows in
+    the order of `user_key`.
+    """
+
+    origin: str
+    user_key: npt.NDArray[np.int64]
+    spend: Floats
+    purchased: Floats
+    predictions: Mapping[str, Predictions]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How one candidate did at one origin and horizon; `mae` judges the median column, all else the mean column."""
+
+    origin: str
+    candidate: str
+    horizon_days: int
+    users: int
+    gini: float
+    spearman: float
+    mae: float
+    rmse: float
+    bias: float
+    calibration_error: float
+    top_decile_capture: float
+    auc_purchase: float
+    auc_churn: float
+
+
+def read_predictions(path: str) -> tuple[npt.NDArray[np.int64], Predictions]:
+    """User keys [N] and the predictions that `train` wrote for one candidate at one origin."""
+    table = pq.read_table(path)
+    columns = {name: _matrix(table[name]) for name in ("mean", "median", "p_purchase", "p_churn")}
+    return table["user_key"].to_numpy(), Predictions(**columns)
+
+
+def load_folds(training: str, origins: Sequence[str], candidates: Sequence[str], outcomes: pa.Table) -> list[Fold]:
+    """The folds at `origins`: predictions below the folder `training`, joined to `outcomes` by user.
+
+    Raises ContractBroken when a candidate did not predict exactly the users whose outcomes are known.
+    """
+    return [_fold(training, origin, candidates, outcomes.filter(_equals(outcomes, origin))) for origin in origins]
+
+
+def measure(fold: Fold, candidate: str, predictions: Predictions, horizons_days: Sequence[int]) -> list[Measures]:
+    """One row of measures for each horizon."""
+    rows = []
+    for h, horizon in enumerate(horizons_days):
+        spend, mean = fold.spend[:, h], predictions.mean[:, h]
+        bought = fold.purchased[:, h]
+        rows.append(
+            Measures(
+                origin=fold.origin,
+                candidate=candidate,
+                horizon_days=horizon,
+                users=len(spend),
+                gini=value.normalised_gini(spend, mean),
+                spearman=value.spearman(spend, mean),
+                mae=value.mae(spend, predictions.median[:, h]),
+                rmse=value.rmse(spend, mean),
+                bias=value.bias(spend, mean),
+                calibration_error=value.decile_calibration(spend, mean).error,
+                top_decile_capture=value.top_decile_capture(spend, mean),
+                auc_purchase=classification.auc(bought, predictions.p_purchase[:, h]),
+                auc_churn=classification.auc(1 - bought, predictions.p_churn[:, h]),
+            )
+        )
+    return rows
+
+
+def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Table) -> Fold:
+    ordered = outcomes.sort_by("user_key")
+    keys = ordered["user_key"].to_numpy()
+    predictions = {}
+    for candidate in candidates:
+        said_for, said = read_predictions(join(training, "predictions", origin, f"{candidate}.parquet"))
+        order = np.argsort(said_for, kind="stable")
+        if not np.array_equal(said_for[order], keys):
+            raise ContractBroken(
+                f"candidate {candidate!r} at {origin}: predicted {len(said_for)} users, outcomes are known for "
+                f"{len(keys)}, {len(np.intersect1d(said_for, keys))} in common; next: rerun train"
+            )
+        predictions[candidate] = Predictions(
+            mean=said.mean[order],
+            median=said.median[order],
+            p_purchase=said.p_purchase[order],
+            p_churn=said.p_churn[order],
+        )
+    spend = np.cumsum(_matrix(ordered["label_spend_minor"]), axis=1)
+    purchased = np.maximum.accumulate(_matrix(ordered["label_purchased"]), axis=1)
+    return Fold(origin, keys, spend, purchased, predictions)
+
+
+def _equals(table: pa.Table, origin: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(table["origin"].to_pylist()) == origin
+
+
+def _matrix(column: pa.ChunkedArray) -> Floats:
+    """[N, width] of a list column whose lists are all of one length."""
+    flat = column.combine_chunks()
+    return np.asarray(flat.flatten().to_numpy(zero_copy_only=False), np.float64).reshape(len(flat), -1)

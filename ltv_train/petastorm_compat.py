@@ -1,0 +1,189 @@
+"""Petastorm 0.12.1 on current Arrow and NumPy: everything that has to be bent stands here, and only `data` imports it.
+
+Four things: names that Arrow and NumPy dropped come back before the import; a small stand-in takes the place of
+`pyarrow.parquet` inside petastorm's modules (never in pyarrow itself); lists become arrays without a copy; and the
+thread pool asks its two questions in the right order. Stock 0.12.1 asks "is everything processed?" before "has the
+ventilator handed out everything?", so a ventilator that is slow between the two loses row groups without an error.
+"""
+
+import logging
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as arrow_parquet
+
+POLL_SECONDS = 0.05
+WORKERS = 1
+"""One reading thread: the order of row groups follows from the seed. With two it would not."""
+READ_AHEAD = 2
+"""Row groups that wait, read but not yet taken."""
+
+
+def _restore_dropped_names() -> None:
+    for name in ("pyarrow.filesystem", "pyarrow.hdfs"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    for module, missing, stand_in in (
+        ("pyarrow.filesystem", "LocalFileSystem", object),
+        ("pyarrow.hdfs", "HadoopFileSystem", object),
+        ("pyarrow.lib", "ArrowIOError", OSError),
+        ("numpy", "unicode_", np.str_),
+        ("numpy", "string_", np.bytes_),
+    ):
+        if not hasattr(sys.modules[module], missing):
+            setattr(sys.modules[module], missing, stand_in)
+
+
+_restore_dropped_names()
+
+from petastorm import arrow_reader_worker, py_dict_reader_worker, reader  # noqa: E402
+from petastorm.etl import dataset_metadata  # noqa: E402
+from petastorm.workers_pool import EmptyResultError, thread_pool  # noqa: E402
+
+
+class Piece:
+    """One row group of one file, or a whole file when `row_group` is None."""
+
+    partition_keys: tuple[str, ...] = ()
+
+    def __init__(self, path: str, open_file_func: Any, row_group: int | None = None, partition_keys: Any = ()) -> None:
+        self.path = path
+        self.row_group = row_group
+        self.open = open_file_func
+
+    def get_metadata(self) -> Any:
+        """The footer of the file."""
+        with self.open(self.path) as stream:
+            return arrow_parquet.read_metadata(stream)
+
+
+class Dataset:
+    """Parquet files by path, sorted; no partitions, no summary files. Refuses filters: the plan chooses, nobody else."""
+
+    partitions = None
+    metadata = None
+    common_metadata = None
+
+    def __init__(self, path_or_paths: str | list[str], filesystem: Any, filters: Any = None, **_ignored: Any) -> None:
+        if filters:
+            raise ValueError("filters are not supported; the reading plan chooses row groups")
+        self.fs = filesystem
+        self.paths = path_or_paths
+        listed = [path_or_paths] if isinstance(path_or_paths, str) else path_or_paths
+        self.pieces = [Piece(path, filesystem.open) for path in sorted(listed)]
+
+
+class _Parquet:
+    """What petastorm's modules see under the name `pq`."""
+
+    ParquetDataset = Dataset
+    ParquetDatasetPiece = Piece
+    ParquetFile = arrow_parquet.ParquetFile
+    read_metadata = staticmethod(arrow_parquet.read_metadata)
+
+
+for _module in (reader, arrow_reader_worker, py_dict_reader_worker, dataset_metadata):
+    _module.pq = _Parquet
+for _name in ("petastorm.reader", "petastorm.etl.dataset_metadata"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class PatientPool(thread_pool.ThreadPool):  # type: ignore[misc]
+    """A thread pool that ends only after the ventilator has handed out everything and everything was taken."""
+
+    def get_results(self) -> Any:
+        """The next result; raises EmptyResultError at the true end, or what a worker raised."""
+        while True:
+            # In this order: once the ventilator is done, the count of handed-out items can no longer rise.
+            done = not self._ventilator or self._ventilator.completed()
+            processed = self._ventilated_items == self._ventilated_items_processed
+            if done and processed and self._results_queue.empty():
+                raise EmptyResultError
+            try:
+                result = self._results_queue.get(timeout=POLL_SECONDS)
+            except Empty:
+                continue
+            if isinstance(result, thread_pool.VentilatedItemProcessedMessage):
+                self._ventilated_items_processed += 1
+                if self._ventilator:
+                    self._ventilator.processed_item()
+            elif isinstance(result, Exception):
+                self.stop()
+                self.join()
+                raise result
+            else:
+                return result
+
+
+class _Results(arrow_reader_worker.ArrowReaderWorkerResultsQueueReader):  # type: ignore[misc]
+    """Row groups as they are: Arrow tables, without a conversion to lists of arrays."""
+
+    def read_next(self, workers_pool: Any, schema: Any, ngram: Any) -> pa.Table:
+        """The next row group; StopIteration at the end."""
+        try:
+            return workers_pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
+
+
+class _Worker(arrow_reader_worker.ArrowReaderWorker):  # type: ignore[misc]
+    """Reads one row group with all its columns; each file's footer is parsed once."""
+
+    def __init__(self, worker_id: int, publish_func: Any, args: Any) -> None:
+        super().__init__(worker_id, publish_func, args)
+        self._footers: dict[str, Any] = {}
+
+    @staticmethod
+    def new_results_queue_reader() -> _Results:
+        return _Results()
+
+    def process(self, piece_index: int, worker_predicate: Any, shuffle_row_drop_partition: Any) -> None:
+        """Publishes the row group with this number."""
+        piece = self._split_pieces[piece_index]
+        with piece.open(piece.path) as stream:
+            file = arrow_parquet.ParquetFile(stream, metadata=self._footers.get(piece.path))
+            self._footers[piece.path] = file.metadata
+            self.publish_func(file.read_row_group(piece.row_group, use_threads=False))
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which row groups: those whose number i (files sorted, groups in order) has i mod `count` = `number`."""
+
+    number: int
+    count: int
+
+
+def row_groups(urls: Sequence[str], *, share: Share, seed: int, pool: Any = None) -> Iterator[pa.Table]:
+    """The row groups of a share, each once, in an order that follows from `seed` alone (1 or more; 0 means none).
+
+    A fresh reader each call; it is stopped when the caller leaves early. `urls` name files of one file system with
+    their scheme. Raises what the reading thread raised.
+    """
+    if seed < 1:
+        raise ValueError(f"seed must be 1 or more, got {seed}: petastorm takes 0 for no seed at all")
+    filesystem, _ = fsspec.url_to_fs(urls[0])
+    paths = [filesystem._strip_protocol(url) for url in urls]
+    source = reader.Reader(
+        filesystem,
+        paths,
+        worker_class=_Worker,
+        reader_pool=pool or PatientPool(WORKERS, READ_AHEAD),
+        seed=seed % 2**32,
+        shuffle_row_groups=True,
+        num_epochs=1,
+        cur_shard=share.number,
+        shard_count=share.count,
+        is_batched_reader=True,
+    )
+    try:
+        yield from source
+    finally:
+        source.stop()
+        source.join()
