@@ -145,7 +145,9 @@ def matrix(table: pa.Table | pa.RecordBatch, name: str, width: int) -> Array:
     column = table.column(name)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     parts = [flat(chunk, name, BLOCK_EXAMPLES * width) for chunk in chunks]
-    joined = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, column.type.value_type.to_pandas_dtype()), *parts])
+    joined = (
+        parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, column.type.value_type.to_pandas_dtype()), *parts])
+    )
     return joined.reshape(-1, width)
 
 

@@ -71,7 +71,9 @@ def step_days(settings: ExampleSettings, users: int) -> int:
     return settings.every_days or (7 if users < SMALL_SHOP_USERS else 14 if users < LARGE_SHOP_USERS else 28)
 
 
-def value_origins(as_of: date, first_day: date, buyers: Buyers, settings: ExampleSettings, horizon: int) -> list[Origin]:
+def value_origins(
+    as_of: date, first_day: date, buyers: Buyers, settings: ExampleSettings, horizon: int
+) -> list[Origin]:
     """The folds that the log allows, oldest first, then as_of. `horizon`: the longest horizon in days.
 
     A fold needs `min_buyers` buyers before it and one cut-off by the full rule; as_of makes do with less (see

@@ -160,7 +160,9 @@ def _look_at_parquet(path: str) -> Delivered:
     with fsspec.open(path, "rb") as stream:
         footer = pq.ParquetFile(stream)
         schema = footer.schema_arrow
-        stored = {footer.schema.column(i).path: footer.schema.column(i).physical_type for i in range(len(footer.schema))}
+        stored = {
+            footer.schema.column(i).path: footer.schema.column(i).physical_type for i in range(len(footer.schema))
+        }
     times = {field.name: field.type for field in schema if pa.types.is_timestamp(field.type)}
     return Delivered(
         path,

@@ -35,16 +35,18 @@ def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFra
     The first by (landing, file, row number) stays. Rows that are not `good` take no part: a refused row must not make
     its corrected repetition a duplicate.
     """
-    checked = rows.where(good)
-    twice = checked.groupBy("_key").agg(F.count("*").alias("_n")).where("_n > 1").select("_key").cache()
+    checked = rows.where(good).select("_key", "_landed_ts", *PLACE).withColumn("_short", F.xxhash64("_key"))
+    # by a short hash, which is quick and finds every repetition and by chance a row more
+    twice = checked.groupBy("_short").agg(F.count("*").alias("_n")).where("_n > 1").select("_short")
     if twice.isEmpty():
         return rows.withColumns({"event_id": _event_id(has_own_id, F.lit(0)), "_repeated": F.lit(False)})
-    repeated = checked.join(twice, on="_key", how="left_semi").select("_key", "_landed_ts", *PLACE)
+    repeated = checked.join(twice, on="_short", how="left_semi")
     in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
     repeated = repeated.withColumn("_occurrence", F.lit(0) if has_own_id else F.row_number().over(in_file) - 1)
     overall = Window.partitionBy("_key", "_occurrence").orderBy("_landed_ts", *PLACE)
     repeated = repeated.withColumn("_repeated", F.row_number().over(overall) > 1)
-    marked = rows.join(repeated.select(*PLACE, "_occurrence", "_repeated"), on=list(PLACE), how="left")
+    repeated = repeated.select(*PLACE, "_occurrence", "_repeated").persist()
+    marked = rows.join(repeated, on=list(PLACE), how="left")
     occurrence = F.coalesce(F.col("_occurrence"), F.lit(0))
     return marked.withColumns(
         {"event_id": _event_id(has_own_id, occurrence), "_repeated": F.coalesce(F.col("_repeated"), F.lit(False))}

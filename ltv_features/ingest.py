@@ -161,7 +161,11 @@ def _write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved])
     hops = [s.hop(f"{s.source}: items", items.latest(part).count()) for s, part in zip(things, kept, strict=True)]
     attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
     seen = [s.of(KEPT).where(F.col("item_id").isNotNull()).select("item_id", "event_ts") for s in events]
-    first = _union(lake, seen, "item_id string, event_ts timestamp").groupBy("item_id").agg(F.min("event_ts").alias("first_ts"))
+    first = (
+        _union(lake, seen, "item_id string, event_ts timestamp")
+        .groupBy("item_id")
+        .agg(F.min("event_ts").alias("first_ts"))
+    )
     lake.upsert(items.numbered(lake, attributes, first), ITEMS)
     return hops
 

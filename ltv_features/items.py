@@ -48,7 +48,9 @@ def numbered(lake: Lake, attributes: DataFrame, first_seen: DataFrame) -> DataFr
     """
     known = lake.read(ITEMS.name) if lake.exists(ITEMS.name) else lake.spark.createDataFrame([], spark_schema(ITEMS))
     known = known.select(*ITEMS.column_names, F.lit(True).alias("_known"))
-    said = attributes.select("item_id", *[F.col(c).alias(f"_{c}") for c in (*_NAMES, "title")], F.lit(True).alias("_said"))
+    said = attributes.select(
+        "item_id", *[F.col(c).alias(f"_{c}") for c in (*_NAMES, "title")], F.lit(True).alias("_said")
+    )
     both = known.join(said, on="item_id", how="full").join(first_seen, on="item_id", how="full")
     for name in (*_NAMES, "title"):
         both = both.withColumn(name, F.when(F.col("_said"), F.col(f"_{name}")).otherwise(F.col(name)))
@@ -63,7 +65,9 @@ def _with_new_numbers(rows: DataFrame, number: str, key: Column, first: Column, 
     """`number` of new rows: one more than the largest known, in order of (first, key), rows without `first` last."""
     order = Window.partitionBy(is_new).orderBy(first.asc_nulls_last(), key)
     largest = F.coalesce(F.max(number).over(Window.partitionBy()), F.lit(0))
-    return rows.withColumn(number, F.when(is_new, largest + F.row_number().over(order)).otherwise(F.col(number)).cast("int"))
+    return rows.withColumn(
+        number, F.when(is_new, largest + F.row_number().over(order)).otherwise(F.col(number)).cast("int")
+    )
 
 
 def _with_name_numbers(items: DataFrame, known: DataFrame, name: str) -> DataFrame:

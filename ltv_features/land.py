@@ -100,7 +100,11 @@ def _as_landed_before(lake: Lake, name: str, rows: DataFrame) -> DataFrame:
         return rows
     table = {field.name: field.dataType for field in lake.read(raw_table(name)).schema}
     given = {field.name: field.dataType for field in rows.schema}
-    changed = [f"{c}: expected {table[c].simpleString()}, actual {given[c].simpleString()}" for c in given if c in table and table[c] != given[c]]
+    changed = [
+        f"{c}: expected {table[c].simpleString()}, actual {given[c].simpleString()}"
+        for c in given
+        if c in table and table[c] != given[c]
+    ]
     if changed:
         raise ContractBroken(
             f"source {name!r}: column types differ from the files landed before: {'; '.join(changed)}; next: deliver the "

@@ -32,7 +32,9 @@ class Reader:
             for field in fields:
                 self._places[field.name] = (F.col(f"{group}.{quoted(field.name)}"), field.dataType)
 
-    def __call__(self, name: str | None, parse: Callable[[Column, T.DataType], Column], otherwise: object = None) -> Column:
+    def __call__(
+        self, name: str | None, parse: Callable[[Column, T.DataType], Column], otherwise: object = None
+    ) -> Column:
         """The parsed column, or the constant `otherwise` when the mapping names none."""
         return F.lit(otherwise) if name is None else parse(*self._places[name])
 
@@ -79,9 +81,17 @@ def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings,
 def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
     """`rows` with one column a fact and the `_given_` marks; see the module."""
     columns = mapping.columns
-    ids = {"user_id": columns.user, "order_id": columns.order, "item_id": columns.item, "promotion_id": columns.promotion}
+    ids = {
+        "user_id": columns.user,
+        "order_id": columns.order,
+        "item_id": columns.item,
+        "promotion_id": columns.promotion,
+    }
     facts = {fact: read(name, words).cast("string") for fact, name in ids.items()}
-    facts |= {"event_id": read(columns.event_id, words).cast("string"), "currency": read(columns.currency, words).cast("string")}
+    facts |= {
+        "event_id": read(columns.event_id, words).cast("string"),
+        "currency": read(columns.currency, words).cast("string"),
+    }
     facts["event_ts"] = read(
         columns.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone)
     )

@@ -116,4 +116,6 @@ def _at_zone(local: Column, zone: str) -> Column:
 def _since_1970(column: Column, kind: T.DataType, micros: int) -> Column:
     """Whole units only up to year 2262, so that the product cannot overflow."""
     count = whole_number(column, kind)
-    return F.when(F.abs(count) < 9_200_000_000_000_000_000 // 1_000 // micros, F.timestamp_micros(count * F.lit(micros)))
+    return F.when(
+        F.abs(count) < 9_200_000_000_000_000_000 // 1_000 // micros, F.timestamp_micros(count * F.lit(micros))
+    )

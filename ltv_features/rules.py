@@ -84,21 +84,31 @@ def _wrong_sign(limits: Limits) -> Column:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("row_corrupt", lambda limits: F.col("_corrupt").isNotNull(), "the line does not fit the header, or is not JSON"),
+    Rule(
+        "row_corrupt", lambda limits: F.col("_corrupt").isNotNull(), "the line does not fit the header, or is not JSON"
+    ),
     Rule("lookup_missed", lambda limits: F.col("_lookup_missed"), "a required lookup found no row"),
     Rule("event_id_missing", lambda limits: ~F.col("_given_event_id"), "the mapped event id is blank"),
     Rule("id_characters", _any_id(lambda c: c.rlike(UNPRINTABLE)), "an id holds unprintable signs"),
     Rule("id_too_long", _any_id(lambda c: F.length(c) > MAX_ID_LENGTH), "an id is longer than 256 signs"),
-    Rule("event_type_unknown", lambda limits: F.col("event_type").isNull(), "the event type is not mapped to a known one"),
+    Rule(
+        "event_type_unknown", lambda limits: F.col("event_type").isNull(), "the event type is not mapped to a known one"
+    ),
     Rule("time_missing", lambda limits: ~F.col("_given_event_ts"), "no time"),
     Rule("time_unreadable", _unreadable("event_ts"), "no configured format reads the time"),
     Rule(
         "time_out_of_range",
-        lambda limits: (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(_LATEST).cast("timestamp")),
+        lambda limits: (
+            (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(_LATEST).cast("timestamp"))
+        ),
         "before ingest.earliest_date or after 2200: a unit mistake?",
     ),
     Rule("time_in_future", _in_future, "later than the landing plus ingest.future_skew_days"),
-    Rule("item_missing", lambda limits: F.lit(limits.needs_item) & _of(*ITEM_TYPES) & F.col("item_id").isNull(), "no item"),
+    Rule(
+        "item_missing",
+        lambda limits: F.lit(limits.needs_item) & _of(*ITEM_TYPES) & F.col("item_id").isNull(),
+        "no item",
+    ),
     Rule("quantity_unreadable", _unreadable("quantity"), "the quantity is no whole number"),
     Rule("quantity_absurd", lambda limits: F.abs("quantity") > MAX_QUANTITY, "more than a billion units"),
     Rule("quantity_negative", _negative("quantity"), "a negative quantity, but not of a refund"),
@@ -122,7 +132,11 @@ RULES: tuple[Rule, ...] = (
     Rule("rating_unreadable", _unreadable("rating"), "the rating is no whole number"),
     Rule("rating_out_of_range", lambda limits: (F.col("rating") < 1) | (F.col("rating") > 5), "stars run from 1 to 5"),
     Rule("dwell_unreadable", _unreadable("dwell_seconds"), "the dwell time is no whole number of seconds"),
-    Rule("dwell_out_of_range", lambda limits: (F.col("dwell_seconds") < 0) | (F.col("dwell_seconds") > 86_400), "0 to a day"),
+    Rule(
+        "dwell_out_of_range",
+        lambda limits: (F.col("dwell_seconds") < 0) | (F.col("dwell_seconds") > 86_400),
+        "0 to a day",
+    ),
 )
 
 RULE_IDS = tuple(rule.id for rule in RULES)

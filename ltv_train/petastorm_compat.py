@@ -160,19 +160,18 @@ class Share:
     count: int
 
 
-def row_groups(urls: Sequence[str], *, share: Share, seed: int, pool: Any = None) -> Iterator[pa.Table]:
+def row_groups(paths: Sequence[str], *, share: Share, seed: int, pool: Any = None) -> Iterator[pa.Table]:
     """The row groups of a share, each once, in an order that follows from `seed` alone (1 or more; 0 means none).
 
-    A fresh reader each call; it is stopped when the caller leaves early. `urls` name files of one file system with
-    their scheme. Raises what the reading thread raised.
+    A fresh reader each call; it is stopped when the caller leaves early. `paths` name files of one file system: a local
+    folder, or an address such as s3://bucket. Raises what the reading thread raised.
     """
     if seed < 1:
         raise ValueError(f"seed must be 1 or more, got {seed}: petastorm takes 0 for no seed at all")
-    filesystem, _ = fsspec.url_to_fs(urls[0])
-    paths = [filesystem._strip_protocol(url) for url in urls]
+    filesystem, _ = fsspec.url_to_fs(paths[0])
     source = reader.Reader(
         filesystem,
-        paths,
+        [filesystem._strip_protocol(path) for path in paths],
         worker_class=_Worker,
         reader_pool=pool or PatientPool(WORKERS, READ_AHEAD),
         seed=seed % 2**32,

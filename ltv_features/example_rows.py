@@ -1,0 +1,253 @@
+"""One partition of events in, one row an example out: features once a cut-off, labels for every origin that takes it.
+
+The caller hands in all events of a set of whole users. Rows leave cut-off by cut-off, so memory holds the events, the
+states of one cut-off and one chunk of examples, never all examples. NumPy and Arrow only.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ltv_features import baskets, labels, project, sampling, state
+from ltv_features.arrow import arrow_schema
+from ltv_features.blocks import TOKEN_TYPES
+from ltv_features.contract import KERNEL_EVENTS, LABEL_FIELDS, MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
+from ltv_features.cutoffs import BASKET_WINDOW_DAYS, Buyers, Origin, Sampling
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CHUNK = 1024
+AT_ORIGIN = -1
+"""`cutoff_no` of the slice: examples at the origin itself, without labels."""
+NEVER_FIELDS = ("spend_minor", "purchased", "exposure")
+TALLY = ("never_bought", "sampled_out", "without_target")
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("order_hash", pa.int64()),
+        ("user_key", pa.int64()),
+        ("user_id", pa.string()),
+        ("point", pa.int32()),
+        ("aggregates", pa.list_(pa.float32())),
+        ("anchor", pa.list_(pa.float64())),
+        *[(name, pa.list_(pa.type_for_alias(kind))) for name, kind in TOKEN_TYPES.items()],
+        ("weights", pa.list_(pa.float32())),
+        ("labels", pa.list_(pa.float64())),
+        ("tally", pa.list_(pa.float64())),
+    ]
+)
+"""An example before it lies in blocks. `weights`: one a use of the point, 0 where the sample leaves it out. `labels`:
+uses x LABEL_FIELDS x periods, or of a basket its target (size, then items). `tally`: not an example but counts of this
+partition: uses x (TALLY, then the sums of NEVER_FIELDS x periods over users that never bought)."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What an origin does with a point: trains on it (labels seen until `until`) or predicts it (`slice`)."""
+
+    origin: int
+    cutoff_no: int
+    until: date | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A day at which features are made, and the origins that use them."""
+
+    day: date
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True)
+class ExamplePlan:
+    """Everything that decides which examples a shard set holds; small enough to travel with every task."""
+
+    kind: str
+    origins: tuple[Origin, ...]
+    points: tuple[Point, ...]
+    shares: tuple[float, ...]
+    per_user: int | None
+    periods_days: tuple[tuple[int, int], ...]
+    validation_share: float
+    seed: int
+
+
+def value_plan(origins: Sequence[Origin], **settings: Any) -> ExamplePlan:
+    """The plan of the value set: origins share the features of a cut-off."""
+    uses: dict[date, list[Use]] = {}
+    for use, day in _uses(origins):
+        uses.setdefault(day, []).append(use)
+    points = tuple(Point(day, tuple(uses[day])) for day in sorted(uses))
+    return ExamplePlan(kind="value", origins=tuple(origins), points=points, **settings)
+
+
+def basket_plan(origins: Sequence[Origin], **settings: Any) -> ExamplePlan:
+    """The plan of the basket set: one use a point, because a target belongs to one origin."""
+    points = sorted((Point(day, (use,)) for use, day in _uses(origins)), key=lambda point: point.day)
+    return ExamplePlan(kind="basket", origins=tuple(origins), points=tuple(points), **settings)
+
+
+def _uses(origins: Sequence[Origin]) -> Iterator[tuple[Use, date]]:
+    as_of = origins[-1].day
+    for number, origin in enumerate(origins):
+        for cutoff_no, day in enumerate(origin.cutoffs):
+            yield Use(number, cutoff_no, origin.day), day
+        yield Use(number, AT_ORIGIN, as_of if origin.day < as_of else None), origin.day
+
+
+def sample_shares(origins: Sequence[Origin], buyers: Buyers, sampling_rule: Sampling) -> tuple[float, ...]:
+    """Which share of an origin's examples is kept, so that about `max_examples` stay.
+
+    A user's cut-offs are always the newest ones, so `per_user` keeps as many as the newest `per_user` cut-offs have.
+    """
+    shares = []
+    for origin in origins:
+        newest = origin.cutoffs[-sampling_rule.per_user :] if sampling_rule.per_user else origin.cutoffs
+        expected = sum(buyers.before(day) for day in newest)
+        shares.append(min(1.0, sampling_rule.max_examples / max(1, expected)))
+    return tuple(shares)
+
+
+def example_rows(batches: Iterable[pa.RecordBatch], plan: ExamplePlan) -> Iterator[pa.RecordBatch]:
+    """Rows in ROW_SCHEMA for all points of the plan, from all events (KERNEL_EVENTS) of a set of users."""
+    parts = [batch for batch in batches if batch.num_rows]
+    if not parts:
+        return
+    events = pa.Table.from_batches(parts).cast(arrow_schema(KERNEL_EVENTS)).sort_by("ts_us").combine_chunks()
+    people = _People.of(events)
+    weights = [_origin_weights(people, plan, number) for number in range(len(plan.origins))]
+    days = sorted({point.day for point in plan.points})
+    states = state.states_at(events, [_us(day) for day in days])
+    for day, (_, known) in zip(days, states, strict=True):
+        for number, point in enumerate(plan.points):
+            if point.day == day:
+                yield from _rows_of_point(events, people, weights, known, plan, number)
+
+
+@dataclass(frozen=True)
+class _People:
+    """First known moment and first order of every user of the partition, users in order of their key."""
+
+    keys: Array
+    known_us: Array
+    bought_us: Array
+
+    @classmethod
+    def of(cls, events: pa.Table) -> "_People":
+        """An undated profile (1970-01-01) does not make a user known."""
+        ts, kind = events.column("ts_us").to_numpy(), events.column("type").to_numpy()
+        keys, place = np.unique(events.column("user_key").to_numpy(), return_inverse=True)
+        undated = (kind == PROFILE_TYPE_ID) & (ts == 0)
+        return cls(
+            keys, _first(place, ts, ~undated, len(keys)), _first(place, ts, kind == TYPE_ID["purchase"], len(keys))
+        )
+
+
+def _first(place: Array, ts: Array, mask: Array, count: int) -> Array:
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, place[mask], ts[mask])
+    return first
+
+
+def _origin_weights(people: _People, plan: ExamplePlan, number: int) -> Array:
+    """Weights [users, cut-offs + 1]; the last column is the slice, where every buyer weighs 1."""
+    origin = plan.origins[number]
+    train = sampling.sample_weights(
+        people.bought_us,
+        people.keys,
+        list(origin.cutoffs),
+        seed=plan.seed,
+        per_user=plan.per_user,
+        share=plan.shares[number],
+    )
+    here = (people.bought_us < _us(origin.day)).astype(np.float32)
+    return np.concatenate([train, here[:, None]], axis=1)
+
+
+def _rows_of_point(
+    events: pa.Table, people: _People, weights: list[Array], known: pa.Table, plan: ExamplePlan, number: int
+) -> Iterator[pa.RecordBatch]:
+    point = plan.points[number]
+    cutoff_us = _us(point.day)
+    by_use = np.stack([weights[use.origin][:, use.cutoff_no] for use in point.uses], axis=1)
+    answers = np.stack([_answers(events, people.keys, cutoff_us, use, plan) for use in point.uses], axis=1)
+    bought = people.bought_us < cutoff_us
+    aimless = np.zeros_like(by_use, dtype=bool)
+    if plan.kind == "basket":
+        trained = np.array([use.cutoff_no != AT_ORIGIN for use in point.uses])
+        aimless = (answers[:, :, 0] == 0) & trained & (by_use > 0)
+    kept = np.where(aimless, 0, by_use)
+    counts = [(people.known_us < cutoff_us) & ~bought, bought[:, None] & (by_use == 0), aimless]
+    yield _tally_row(counts, answers, plan, number)
+    wanted = kept.any(axis=1)
+    view = project.project if plan.kind == "value" else project.project_lines
+    rows = np.searchsorted(people.keys, known.column("user_key").to_numpy())
+    chosen = np.flatnonzero(wanted[rows])
+    for start in range(0, len(chosen), CHUNK):
+        part = chosen[start : start + CHUNK]
+        examples = view(known.take(pa.array(part)), as_of_us=cutoff_us)
+        place = np.searchsorted(people.keys, examples.user_key)
+        lists = {"weights": kept[place], "labels": answers[place].reshape(len(place), -1)}
+        yield _batch(examples, lists, sampling.order_hash(examples.user_key, point.day, seed=plan.seed), number)
+
+
+def _answers(events: pa.Table, keys: Array, cutoff_us: int, use: Use, plan: ExamplePlan) -> Array:
+    """Labels [N, fields x periods], or the next basket [N, 1 + MAX_BASKET]; zeros where no future is known yet."""
+    days = BASKET_WINDOW_DAYS if plan.kind == "basket" else plan.periods_days[-1][1]
+    until_us = cutoff_us if use.until is None else min(_us(use.until), cutoff_us + days * MICROS_PER_DAY)
+    window = _between(events, cutoff_us, until_us)
+    if plan.kind == "basket":
+        items, sizes = baskets.next_baskets(window, keys, cutoff_us=cutoff_us, until_us=until_us)
+        return np.concatenate([sizes[:, None], items], axis=1).astype(np.float64)
+    seen_us = cutoff_us if use.until is None else _us(use.until)
+    periods = plan.periods_days
+    made = labels.labels(window, user_keys=keys, cutoff_us=cutoff_us, periods_days=periods, observed_until_us=seen_us)
+    return np.concatenate([made[field].astype(np.float64) for field in LABEL_FIELDS], axis=1)
+
+
+def _between(events: pa.Table, start_us: int, end_us: int) -> pa.Table:
+    ts = events.column("ts_us").to_numpy()
+    first, last = np.searchsorted(ts, [start_us, end_us])
+    return events.slice(int(first), int(last - first))
+
+
+def _tally_row(counts: Sequence[Array], answers: Array, plan: ExamplePlan, number: int) -> pa.RecordBatch:
+    """The counts of a point, and the sums over users known but without an order, `counts[0]`."""
+    uses = answers.shape[1]
+    never = counts[0]
+    totals = np.stack([np.full(uses, never.sum()), *[count.sum(axis=0) for count in counts[1:]]], axis=1)
+    sums = np.zeros((uses, 0))
+    if plan.kind == "value":
+        by_field = answers[never].sum(axis=0).reshape(uses, len(LABEL_FIELDS), -1)
+        sums = by_field[:, [LABEL_FIELDS.index(name) for name in NEVER_FIELDS]].reshape(uses, -1)
+    row: dict[str, Any] = {field.name: [[]] for field in ROW_SCHEMA if pa.types.is_list(field.type)}
+    row |= {"order_hash": [0], "user_key": [0], "user_id": [""], "point": [number]}
+    row["tally"] = [np.concatenate([totals, sums], axis=1).ravel()]
+    return pa.RecordBatch.from_pydict(row, schema=ROW_SCHEMA)
+
+
+def _batch(examples: project.Examples, lists: Mapping[str, Array], hashes: Array, number: int) -> pa.RecordBatch:
+    count = len(examples.user_key)
+    columns: dict[str, pa.Array] = {
+        "order_hash": pa.array(hashes),
+        "user_key": pa.array(examples.user_key),
+        "user_id": pa.array(examples.user_id, pa.string()),
+        "point": pa.array(np.full(count, number, dtype=np.int32)),
+        "tally": pa.array([[]] * count, pa.list_(pa.float64())),
+    }
+    for name, values in {"aggregates": examples.aggregates, "anchor": examples.anchor, **lists}.items():
+        offsets = np.arange(count + 1, dtype=np.int32) * values.shape[1]
+        flat = values.astype(ROW_SCHEMA.field(name).type.value_type.to_pandas_dtype()).ravel()
+        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+    for name, kind in TOKEN_TYPES.items():
+        flat = examples.tokens[name].astype(kind)
+        columns[name] = pa.ListArray.from_arrays(pa.array(examples.offsets.astype(np.int32)), pa.array(flat))
+    return pa.RecordBatch.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
+
+
+def _us(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * MICROS_PER_DAY

@@ -1,0 +1,90 @@
+"""Lists of structs as flat NumPy columns and offsets, and the reductions over runs that the kernel is made of.
+
+Kernel room: NumPy and Arrow only. B users, N entries over all users; `who` [N] is the user's row of each entry.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
+Columns = dict[str, Array]
+
+
+def unpack(column: pa.ChunkedArray | pa.ListArray) -> tuple[Ints, Columns]:
+    """Offsets [B + 1] and the flat columns [N] of a list<struct> column."""
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(lists, pa.ChunkedArray):
+        lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
+    lengths = np.diff(lists.offsets.to_numpy()).astype(np.int64)
+    flat = lists.flatten()
+    columns = {
+        flat.type.field(i).name: flat.field(i).to_numpy(zero_copy_only=False) for i in range(flat.type.num_fields)
+    }
+    return offsets_of(lengths), columns
+
+
+def unpack_dense(column: pa.ChunkedArray | pa.ListArray, width: int) -> Array:
+    """[B, width] of a list column whose lists all have `width` numbers."""
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(lists.flatten().to_numpy(zero_copy_only=False)).reshape(len(lists), width)
+
+
+def pack(lengths: Ints, columns: Mapping[str, Array], kind: pa.DataType) -> pa.ListArray:
+    """A list<struct> array of the given type from lengths [B] and flat columns [N]."""
+    item = kind.value_type
+    children = [pa.array(columns[item.field(i).name], item.field(i).type) for i in range(item.num_fields)]
+    entries = pa.StructArray.from_arrays(children, fields=[item.field(i) for i in range(item.num_fields)])
+    return pa.ListArray.from_arrays(pa.array(offsets_of(lengths), pa.int32()), entries, type=kind)
+
+
+def pack_dense(rows: Array, kind: pa.DataType) -> pa.ListArray:
+    """A list array of the given type from a matrix [B, width]."""
+    offsets = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
+    flat = pa.array(np.ascontiguousarray(rows).reshape(-1), kind.value_type)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, type=kind)
+
+
+def offsets_of(lengths: Ints) -> Ints:
+    """Offsets [B + 1] from lengths [B]."""
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+
+
+def owners(lengths: Ints) -> Ints:
+    """The row that owns each entry, [N], from lengths [B]."""
+    return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+
+
+def run_starts(*keys: Array) -> Ints:
+    """Where a new run begins in columns sorted together; empty for empty columns."""
+    if not len(keys[0]):
+        return np.zeros(0, np.int64)
+    fresh = np.zeros(len(keys[0]), bool)
+    fresh[0] = True
+    for key in keys:
+        fresh[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(fresh).astype(np.int64)
+
+
+def reduce_runs(starts: Ints, columns: Columns, operations: Mapping[str, np.ufunc]) -> Columns:
+    """One entry a run: each column reduced by its operation (np.add, np.minimum or np.maximum)."""
+    if not len(starts):
+        return {name: columns[name][:0] for name in operations}
+    return {name: operation.reduceat(columns[name], starts) for name, operation in operations.items()}
+
+
+def last_of_each(who: Ints, count: int, limit: int) -> tuple[Ints, Ints]:
+    """Places of the last `limit` entries of each of `count` owners, and lengths [count]; `who` must be sorted."""
+    lengths = np.bincount(who, minlength=count).astype(np.int64)
+    ends = np.cumsum(lengths)
+    kept = np.arange(len(who)) >= (ends - np.minimum(lengths, limit))[who]
+    return np.flatnonzero(kept), np.minimum(lengths, limit)
+
+
+def concatenate(parts: Sequence[Columns]) -> Columns:
+    """The columns of all parts, one part after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,254 @@
+"""From a shard set to training batches: manifest -> reading plan -> Petastorm -> Batch. The only importer of the layer.
+
+What is read is held against the manifest: digests once before the first epoch (`verify`), counts every epoch.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ltv_features import blocks, files
+from ltv_features.blocks import Layout
+from ltv_features.contract import BLOCK_EXAMPLES, SCHEMA_VERSION
+from ltv_features.errors import ShardsRefused
+from ltv_features.project import Examples, concat
+from ltv_train import petastorm_compat
+from ltv_train.plan import Bucket, Plan, Read, ShardFile, reading_plan
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MANIFEST = "manifest.json"
+POOL_BLOCKS = 64
+"""Blocks of one bucket that wait in memory to be drawn at random: four row groups."""
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """A training cut-off of the set."""
+
+    no: int
+    date: str
+    users: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a shard set says about itself; `folder` is where it lies."""
+
+    folder: str
+    kind: str
+    as_of: str
+    origin: str
+    input_digest: str
+    config_digest: str
+    periods_days: tuple[tuple[int, int], ...]
+    aggregates: tuple[str, ...]
+    cutoffs: tuple[Cutoff, ...]
+    table_versions: Mapping[str, int]
+    never_bought: Mapping[str, Any]
+    splits: Mapping[str, tuple[Bucket, ...]]
+
+    def examples(self, split: str) -> int:
+        """Real examples in a split."""
+        return sum(bucket.examples for bucket in self.splits[split])
+
+    def layout(self, length: int) -> Layout:
+        """The shape of the blocks of one bucket."""
+        extras = blocks.value_extras(len(self.periods_days)) if self.kind == "value" else blocks.BASKET_EXTRAS
+        return Layout(length, len(self.aggregates), extras)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """All examples of a split, ragged: features, weight [N], and labels or targets {name: [N, width]} without prefix."""
+
+    examples: Examples
+    weight: Array
+    labels: dict[str, Array]
+
+    @property
+    def cutoff_no(self) -> Array:
+        """The cut-off of each example; -1 at the origin."""
+        return np.asarray(self.examples.cutoff_no)
+
+
+@dataclass(frozen=True)
+class Padded:
+    """One step's real examples as arrays: tokens {field: [B, T]}, everything else as in the blocks."""
+
+    columns: Mapping[str, Array]
+    length: int
+
+    @property
+    def rows(self) -> int:
+        """How many examples."""
+        return len(self.columns["user_key"])
+
+
+def load_manifest(folder: str) -> Manifest:
+    """The manifest of a set. Raises InputMissing when there is none, ShardsRefused on another schema version."""
+    read = files.read_json(files.join(folder, MANIFEST))
+    if read["schema_version"] != SCHEMA_VERSION:
+        raise ShardsRefused(
+            f"shards {folder}: schema version {read['schema_version']}, this code reads {SCHEMA_VERSION}; next: run "
+            "build_examples again"
+        )
+    return Manifest(
+        folder=folder,
+        kind=read["kind"],
+        as_of=read["as_of"],
+        origin=read["origin"],
+        input_digest=read["input_digest"],
+        config_digest=read["config_digest"],
+        periods_days=tuple((start, end) for start, end in read["periods_days"]),
+        aggregates=tuple(read["aggregates"]),
+        cutoffs=tuple(Cutoff(**cutoff) for cutoff in read["cutoffs"]),
+        table_versions=read["table_versions"],
+        never_bought=read["never_bought"],
+        splits={name: tuple(_bucket(bucket) for bucket in split["buckets"]) for name, split in read["splits"].items()},
+    )
+
+
+def _bucket(read: Mapping[str, Any]) -> Bucket:
+    listed = [
+        ShardFile(file["path"], file["sha256"], file["bytes"], tuple(file["row_groups"]), tuple(file["examples"]))
+        for file in read["files"]
+    ]
+    return Bucket(read["length"], tuple(listed))
+
+
+def verify(manifest: Manifest) -> None:
+    """Nothing when the files are those of the manifest. Raises ShardsRefused that names every file that is not."""
+    listed = {file.path: file for split in manifest.splits.values() for bucket in split for file in bucket.files}
+    there = {path for path in files.list_files(manifest.folder) if path.split("/")[0] in manifest.splits}
+    problems = [f"{path}: not in the manifest" for path in sorted(there - set(listed))]
+    for path, file in sorted(listed.items()):
+        if path not in there:
+            problems.append(f"{path}: missing")
+            continue
+        content = files.join(manifest.folder, path)
+        size = _size_of(content)
+        if size != file.bytes:
+            problems.append(f"{path}: expected {file.bytes} bytes, actual {size}")
+        elif (actual := files.sha256_of(content)) != file.sha256:
+            problems.append(f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}...")
+    if problems:
+        listing = "".join(f"\n  - {problem}" for problem in problems)
+        raise ShardsRefused(f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples")
+
+
+def read_all(manifest: Manifest, split: str) -> Arrays:
+    """Every example of a split in order of bucket and file, through pyarrow. Raises ShardsRefused on a short read."""
+    features, columns = [], []
+    for bucket in manifest.splits[split]:
+        for file in bucket.files:
+            table = pq.read_table(io.BytesIO(files.read_bytes(files.join(manifest.folder, file.path))))
+            made, extras = blocks.from_blocks(table, manifest.layout(bucket.length))
+            _hold(f"{manifest.folder}/{file.path}", sum(file.examples), len(made.user_key))
+            features.append(made)
+            columns.append(extras)
+    if not features:
+        raise ShardsRefused(f"shards {manifest.folder}: split {split!r} is empty; next: run build_examples")
+    joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+    weight = joined.pop("weight")
+    labels = {name.removeprefix(blocks.LABEL_PREFIX): values for name, values in joined.items()}
+    return Arrays(concat(features), weight, labels)
+
+
+def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size: int, seed: int, epoch: int) -> Plan:
+    """The reading plan of one rank and epoch."""
+    buckets = manifest.splits[split]
+    return reading_plan(buckets, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
+
+
+def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padded]:
+    """The steps of a plan, through Petastorm; a step without examples has `rows` 0.
+
+    One reader a bucket, opened at its first step; blocks wait in a pool of POOL_BLOCKS and are drawn from it at random,
+    so a step mixes row groups. Raises ShardsRefused when more or fewer examples come than the plan says.
+    """
+    by_length = {bucket.length: bucket for bucket in manifest.splits[split]}
+    steps = {read.length: _bucket_steps(manifest, by_length[read.length], read, plan.rank) for read in plan.reads}
+    counted = 0
+    try:
+        for length in plan.steps:
+            batch = next(steps[length])
+            counted += batch.rows
+            yield batch
+        for source in steps.values():
+            counted += sum(batch.rows for batch in source)
+    finally:
+        for source in steps.values():
+            source.close()
+    _hold(f"{manifest.folder}, {split}, rank {plan.rank} of {plan.world}", plan.examples, counted)
+
+
+def _bucket_steps(manifest: Manifest, bucket: Bucket, read: Read, rank: int) -> Iterator[Padded]:
+    layout = manifest.layout(bucket.length)
+    drawn = _drawn(_blocks(manifest, bucket, read, layout), Random(f"{read.seed}/{rank}"))
+    for blocks_in_step in read.blocks:
+        taken = [next(drawn, None) for _ in range(blocks_in_step)]
+        yield from _parts([block for block in taken if block is not None], read.parts, layout)
+    if next(drawn, None) is not None:
+        raise ShardsRefused(f"{manifest.folder}, T={bucket.length}: more blocks came than the plan holds")
+
+
+def _blocks(manifest: Manifest, bucket: Bucket, read: Read, layout: Layout) -> Iterator[dict[str, Array]]:
+    """The real rows of each block of this share, as views into the row group."""
+    if read.share >= read.shares or not any(read.blocks):
+        return
+    paths = [files.join(manifest.folder, file.path) for file in bucket.files]
+    share = petastorm_compat.Share(read.share, read.shares)
+    for group in petastorm_compat.row_groups(paths, share=share, seed=read.seed):
+        yield from _split_group(group, layout)
+
+
+def _split_group(group: pa.Table, layout: Layout) -> Iterator[dict[str, Array]]:
+    whole = {name: blocks.matrix(group, name, width) for name, (_, width) in layout.columns.items()}
+    for number, real in enumerate(group.column("n").to_pylist()):
+        start = number * BLOCK_EXAMPLES
+        yield {name: values[start : start + real] for name, values in whole.items()}
+
+
+def _drawn(source: Iterator[dict[str, Array]], chance: Random) -> Iterator[dict[str, Array]]:
+    """The blocks of a source in random order, through a pool of POOL_BLOCKS."""
+    pool: list[dict[str, Array]] = []
+    for block in source:
+        pool.append(block)
+        if len(pool) == POOL_BLOCKS:
+            place = chance.randrange(len(pool))
+            pool[place], pool[-1] = pool[-1], pool[place]
+            yield pool.pop()
+    chance.shuffle(pool)
+    yield from pool
+
+
+def _parts(taken: list[dict[str, Array]], parts: int, layout: Layout) -> Iterator[Padded]:
+    """One batch of all blocks taken, or `parts` batches of one block."""
+    if not taken:
+        empty = {name: np.zeros((0, width), dtype=kind) for name, (kind, width) in layout.columns.items()}
+        yield from [Padded(empty, layout.length)] * parts
+        return
+    joined = {name: np.concatenate([block[name] for block in taken]) for name in layout.columns}
+    size = BLOCK_EXAMPLES // parts if parts > 1 else len(joined["user_key"])
+    for part in range(parts):
+        yield Padded({name: values[part * size : (part + 1) * size] for name, values in joined.items()}, layout.length)
+
+
+def _size_of(path: str) -> int:
+    fs, place = fsspec.url_to_fs(path)
+    return int(fs.size(place))
+
+
+def _hold(where: str, expected: int, actual: int) -> None:
+    if expected != actual:
+        raise ShardsRefused(f"{where}: expected {expected} examples, actual {actual}; next: run build_examples again")
+
+

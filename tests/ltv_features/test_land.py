@@ -1,0 +1,176 @@
+"""Files of every format land once, as delivered; what cannot be landed is refused with the file's name."""
+
+import gzip
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ltv_features.config import Csv, EventColumns, EventMapping, Lookup, SourceSettings
+from ltv_features.columns import needed_columns
+from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.land import land, raw_table
+from ltv_features.tables import Lake
+
+pytestmark = pytest.mark.spark
+
+LANDED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """An empty folder for deliveries, beside the lake."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def landed(lake: Lake, path: Path, format: str = "csv", needed: tuple[str, ...] = (), **csv: str) -> list[dict[str, object]]:
+    """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
+    source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
+    land(lake, "s", source, needed=needed, landed_ts=LANDED)
+    rows = lake.read(raw_table("s")).orderBy("_file_sha256", "_row_number").drop("_file_sha256", "_landed_ts").collect()
+    return [row.asDict() for row in rows]
+
+
+def test_csv_keeps_quotes_newlines_and_text_as_written(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text('id;note;price\n007;"two\nlines; and ""quotes""";1,50\n8;;2.10\n', encoding="utf-8")
+    assert landed(lake, inbox / "a.csv", delimiter=";") == [
+        {"id": "007", "note": 'two\nlines; and "quotes"', "price": "1,50", "_corrupt": None, "_row_number": 0},
+        {"id": "8", "note": None, "price": "2.10", "_corrupt": None, "_row_number": 1},
+    ]
+
+
+def test_compressed_csv_with_a_byte_order_mark_and_awkward_column_names_lands(lake: Lake, inbox: Path) -> None:
+    with gzip.open(inbox / "a.csv.gz", "wt", encoding="utf-8-sig") as stream:
+        stream.write("Customer ID,Price (USD)\nÄnne,1\n")
+    (row,) = landed(lake, inbox / "a.csv.gz", needed=("Customer ID",))
+    assert (row["Customer ID"], row["Price (USD)"]) == ("Änne", "1")
+
+
+def test_a_line_with_too_many_or_too_few_cells_is_marked_and_not_lost(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("a,b\n1,2\n3,4,5\n6\n")
+    assert [row["_corrupt"] for row in landed(lake, inbox)] == [None, "3,4,5", "6"]
+
+
+def test_json_lines_keep_numbers_as_written_and_mark_broken_lines(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.jsonl").write_text('{"id": 7, "price": 1.10}\n{"id": "8", "tags": ["x"]}\n{"id": 9,\n')
+    rows = landed(lake, inbox, "jsonl")
+    assert [(row["id"], row["price"], row["tags"]) for row in rows] == [("7", "1.10", None), ("8", None, '["x"]'), (None, None, None)]
+    assert [row["_corrupt"] for row in rows] == [None, None, '{"id": 9,']
+
+
+def test_parquet_keeps_types_and_reads_nanoseconds_and_zoneless_times_as_utc_microseconds(lake: Lake, inbox: Path) -> None:
+    table = pa.table(
+        {
+            "n": pa.array([1, 2]),
+            "ns": pa.array([1_500_000_000_123_456_789, -1], pa.timestamp("ns")),
+            "us": pa.array([0, 1_000_000], pa.timestamp("us")),
+        }
+    )
+    pq.write_table(table, inbox / "a.parquet")
+    first, second = landed(lake, inbox, "parquet")
+    assert first["ns"] == datetime(2017, 7, 14, 2, 40, 0, 123_456)
+    assert second["ns"] == datetime(1969, 12, 31, 23, 59, 59, 999_999)
+    assert (first["n"], first["us"], second["us"]) == (1, datetime(1970, 1, 1), datetime(1970, 1, 1, 0, 0, 1))
+    assert dict(lake.read(raw_table("s")).dtypes)["n"] == "bigint"
+
+
+def test_a_second_landing_adds_no_row_and_no_version_and_a_new_file_adds_only_itself(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("a\n1\n")
+    assert len(landed(lake, inbox)) == 1
+    version = lake.version("raw_s")
+    assert len(landed(lake, inbox)) == 1
+    (inbox / "copy of a.csv").write_text("a\n1\n")
+    assert len(landed(lake, inbox)) == 1
+    assert lake.version("raw_s") == version
+    (inbox / "b.csv").write_text("a,new\n2,x\n")
+    assert sorted(row["a"] for row in landed(lake, inbox)) == ["1", "2"]  # type: ignore[type-var]
+
+
+def test_a_glob_and_a_path_with_spaces_and_brackets_find_their_files(lake: Lake, inbox: Path) -> None:
+    folder = inbox / "my [shop] files"
+    folder.mkdir()
+    (folder / "a.csv").write_text("a\n1\n")
+    (folder / "_ignored.csv").write_text("a\n2\n")
+    assert [row["a"] for row in landed(lake, folder)] == ["1"]
+    (inbox / "x1.csv").write_text("a\n3\n")
+    assert sorted(str(row["a"]) for row in landed(lake, inbox / "x*.csv")) == ["1", "3"]
+
+
+def test_nothing_to_land_is_one_clear_error(lake: Lake, inbox: Path) -> None:
+    with pytest.raises(InputMissing, match=r"source 's': no file at .*; next: check sources\.s\.path"):
+        landed(lake, inbox)
+    with pytest.raises(InputMissing, match="no file"):
+        landed(lake, inbox / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format"),
+    [
+        ("a.csv", b"", "csv"),
+        ("a.csv", b"\xff\xfe\x00a", "csv"),
+        ("a.csv.gz", b"not gzip", "csv"),
+        ("a.jsonl", b"a,b\n1,2\n", "jsonl"),
+        ("a.parquet", b"PAR1 no", "parquet"),
+    ],
+)
+def test_a_file_of_another_format_is_refused_by_name_and_nothing_is_written(
+    lake: Lake, inbox: Path, name: str, content: bytes, format: str
+) -> None:
+    (inbox / name).write_bytes(content)
+    with pytest.raises((ContractBroken, InputMissing), match=rf"{name}.*next: "):
+        landed(lake, inbox, format)
+    assert not lake.exists("raw_s")
+
+
+def test_a_compressed_file_cut_short_is_refused_by_name(lake: Lake, inbox: Path) -> None:
+    whole = gzip.compress(b"a\n" + b"\n".join(str(i * 7919).encode() for i in range(20_000)))
+    (inbox / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises((ContractBroken, InputMissing), match=r"cut\.csv\.gz.*next: "):
+        landed(lake, inbox)
+
+
+def test_a_missing_column_names_the_nearest_one_and_all_that_are_there(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("customer_id,when\n1,2\n")
+    with pytest.raises(ContractBroken, match=r"'customerid' \(did you mean 'customer_id'\?\), actual columns: customer_id, when"):
+        landed(lake, inbox, needed=("customerid", "when"))
+    assert not lake.exists("raw_s")
+
+
+def test_a_changed_parquet_type_is_refused(lake: Lake, inbox: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), inbox / "a.parquet")
+    landed(lake, inbox, "parquet")
+    pq.write_table(pa.table({"a": ["1"]}), inbox / "b.parquet")
+    with pytest.raises(ContractBroken, match="a: expected bigint, actual string"):
+        landed(lake, inbox, "parquet")
+
+
+def test_needed_columns_are_own_mapped_ones_join_keys_and_what_others_look_up() -> None:
+    mapping = EventMapping(columns=EventColumns(user="u", time="start"), event_type="login")
+    lookup = Lookup(source="dates", on={"c": "id"}, columns=["start"])
+    sources = {
+        "main": SourceSettings(path="m", format="csv", lookup=lookup, events=mapping),
+        "dates": SourceSettings(path="d", format="csv"),
+    }
+    assert needed_columns("main", sources) == ["u", "c"]
+    assert needed_columns("dates", sources) == ["id", "start"]
+
+
+def test_the_landing_job_lands_every_source_of_its_configuration(lake: Lake, inbox: Path) -> None:
+    from jobs._entry import Run, Settings
+    from jobs.land_files import main
+
+    (inbox / "a.csv").write_text("who,when\n1,2026-01-01\n")
+    source = {"path": str(inbox / "a.csv"), "format": "csv"}
+    source |= {"events": {"event_type": "login", "columns": {"user": "who", "time": "when"}}}  # type: ignore[dict-item]
+    settings = Settings.model_validate(
+        {"lake": {"root": lake.root}, "sources": {"visits": source}, "export": {"folder": "e", "suppression": "s"}}
+    )
+    before = datetime.now(UTC).replace(tzinfo=None)
+    main(Run(settings, date(2026, 1, 2), "r1", lake.spark))
+    (row,) = lake.read("raw_visits").collect()
+    assert row["who"] == "1"
+    assert row["_landed_ts"] >= before

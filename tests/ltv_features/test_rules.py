@@ -1,0 +1,189 @@
+"""Each rule refuses what it names, and a row without faults passes all of them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from ltv_features.config import EventColumns, EventMapping, IngestSettings, Refunds, ShopSettings
+from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, with_facts
+from ltv_features.rules import RULE_IDS, refusals
+
+pytestmark = pytest.mark.spark
+
+LANDED = datetime(2026, 1, 10, tzinfo=UTC)
+COLUMNS = EventColumns(
+    event_id="id",
+    user="customer",
+    time="when",
+    event_type="kind",
+    order="order",
+    item="sku",
+    quantity="pieces",
+    amount="paid",
+    discounts=["off"],
+    currency="money",
+    rating="stars",
+    dwell_seconds="seconds",
+    promotion="campaign",
+)
+GOOD: dict[str, str | None] = {
+    "id": "e1",
+    "customer": "u1",
+    "when": "2026-01-05 10:00:00",
+    "kind": "purchase",
+    "order": "o1",
+    "sku": "s1",
+    "pieces": "2",
+    "paid": "19.90",
+    "off": "0.10",
+    "money": "USD",
+    "stars": None,
+    "seconds": None,
+    "campaign": None,
+}
+
+
+def checked(spark: SparkSession, rows: list[dict[str, Any]], mapping: EventMapping | None = None) -> list[Any]:
+    """The facts and refusals of delivered rows, in the order given; `_corrupt` and `_missed` set those marks."""
+    mapping = mapping or EventMapping(columns=COLUMNS)
+    names = [name for name in rows[0] if name != "_missed"]
+    schema = ", ".join(f"`{name}` string" for name in names)
+    raw = spark.createDataFrame([tuple(row[name] for name in names) for row in rows], schema).coalesce(1)
+    raw = raw.withColumns({"_file_sha256": F.lit("f"), "_row_number": F.monotonically_increasing_id()})
+    frame = packed(raw.withColumn("_landed_ts", F.lit(LANDED)))
+    missed = [number for number, row in enumerate(rows) if row.get("_missed")]
+    frame = frame.withColumn("_lookup_missed", F.col("_row_number").isin(missed or [-1]))
+    read = Reader(frame)
+    facts = with_facts(frame, mapping, ShopSettings(), read)
+    facts = facts.withColumn("_rules", refusals(limits_of(mapping, ShopSettings(), IngestSettings(), read)))
+    return facts.withColumns(as_event_columns("shop")).orderBy("_row_number").collect()
+
+
+BAD = [
+    ("row_corrupt", {"_corrupt": "u1;;;;"}),
+    ("lookup_missed", {"_missed": "yes"}),
+    ("event_id_missing", {"id": " "}),
+    ("id_characters", {"customer": "u\u0007 1"}),
+    ("id_characters", {"sku": "s\u202e1"}),
+    ("id_too_long", {"order": "o" * 257}),
+    ("event_type_unknown", {"kind": "bought"}),
+    ("time_missing", {"when": ""}),
+    ("time_unreadable", {"when": "2026-02-30"}),
+    ("time_unreadable", {"when": "T12:30"}),
+    ("time_out_of_range", {"when": "1970-01-01"}),
+    ("time_in_future", {"when": "2026-01-11 00:00:01"}),
+    ("item_missing", {"sku": None}),
+    ("quantity_unreadable", {"pieces": "1.5"}),
+    ("quantity_absurd", {"pieces": "2147483648"}),
+    ("quantity_negative", {"pieces": "-1"}),
+    ("quantity_zero", {"pieces": "0"}),
+    ("amount_missing", {"paid": None}),
+    ("amount_unreadable", {"paid": "12,50"}),
+    ("amount_unreadable", {"paid": "$12"}),
+    ("amount_unreadable", {"paid": " 12 "}),
+    ("amount_unreadable", {"paid": "NaN"}),
+    ("amount_unreadable", {"paid": "1e400"}),
+    ("amount_unreadable", {"paid": "1.299"}),
+    ("amount_negative", {"paid": "-5"}),
+    ("amount_absurd", {"paid": "10000000.01"}),
+    ("discount_unreadable", {"off": "ten"}),
+    ("discount_negative", {"off": "-1"}),
+    ("currency_unknown", {"money": "usd"}),
+    ("currency_unknown", {"money": None}),
+    ("rating_unreadable", {"stars": "good"}),
+    ("rating_out_of_range", {"stars": "6"}),
+    ("dwell_unreadable", {"seconds": "1m"}),
+    ("dwell_out_of_range", {"seconds": "-3"}),
+]
+
+
+def test_each_rule_refuses_what_it_names_and_only_that(spark: SparkSession) -> None:
+    rows = [{**GOOD, "_corrupt": None, "_missed": None, **fault} for _, fault in BAD]
+    found = [row["_rules"] for row in checked(spark, rows)]
+    assert found == [[rule] for rule, _ in BAD]
+
+
+def test_every_rule_is_shown_to_refuse_something() -> None:
+    assert {rule for rule, _ in BAD} | {"amount_sign"} == set(RULE_IDS)
+
+
+def test_a_row_without_faults_passes_and_arrives_in_the_contracts_units(spark: SparkSession) -> None:
+    (row,) = checked(spark, [GOOD])
+    assert row["_rules"] == []
+    assert (row["user_id"], row["quantity"], row["amount_minor"], row["discount_minor"]) == ("u1", 2, 1990, 10)
+    assert (row["event_ts"], row["event_month"]) == (datetime(2026, 1, 5, 10), "2026-01")
+    assert (row["rating"], row["dwell_seconds"], row["promotion_id"]) == (0, 0, None)
+
+
+def test_a_row_with_several_faults_names_them_all_in_the_order_of_the_rules(spark: SparkSession) -> None:
+    (row,) = checked(spark, [{**GOOD, "paid": "x", "when": "9999-01-01", "stars": "9"}])
+    assert row["_rules"] == ["time_out_of_range", "time_in_future", "amount_unreadable", "rating_out_of_range"]
+
+
+def test_refunds_are_told_by_type_by_sign_and_by_order_prefix(spark: SparkSession) -> None:
+    by_type = EventMapping(columns=COLUMNS, event_types={"return": "refund"})
+    (row,) = checked(spark, [{**GOOD, "kind": "return", "paid": "-19.90"}], by_type)
+    assert (row["_rules"], row["event_type"], row["amount_minor"]) == ([], "refund", 1990)
+
+    by_sign = EventMapping(columns=COLUMNS, refunds=Refunds(by="negative_quantity"))
+    back, sold, wrong = checked(
+        spark, [{**GOOD, "pieces": "-2", "paid": "-19.90"}, GOOD, {**GOOD, "paid": "-1"}], by_sign
+    )
+    assert (back["_rules"], back["event_type"], back["quantity"], back["amount_minor"]) == ([], "refund", 2, 1990)
+    assert sold["event_type"] == "purchase"
+    assert wrong["_rules"] == ["amount_negative", "amount_sign"]
+
+    by_prefix = EventMapping(columns=COLUMNS, refunds=Refunds(by="order_prefix", prefix="C"))
+    back, sold = checked(spark, [{**GOOD, "order": "C17"}, GOOD], by_prefix)
+    assert (back["event_type"], sold["event_type"]) == ("refund", "purchase")
+
+
+def test_history_is_exempt_from_the_future_and_zero_quantity_can_be_kept(spark: SparkSession) -> None:
+    mapping = EventMapping(columns=COLUMNS, history=True, zero_quantity="keep")
+    (row,) = checked(spark, [{**GOOD, "when": "2027-01-01", "pieces": "0"}], mapping)
+    assert row["_rules"] == []
+
+
+def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: SparkSession) -> None:
+    formats = ["dd.MM.yyyy HH:mm", "yyyy-MM-dd'T'HH:mm:ssXXX", "dd.MM.yyyy", "epoch_seconds"]
+    mapping = EventMapping(columns=COLUMNS, time_formats=formats, time_zone="Europe/Berlin")
+    said = ["05.01.2026 10:30", "2026-01-05T10:30:00+05:00", "05.07.2025", "1767607200"]
+    found = [row["event_ts"] for row in checked(spark, [{**GOOD, "when": text} for text in said], mapping)]
+    assert found == [
+        datetime(2026, 1, 5, 9, 30),
+        datetime(2026, 1, 5, 5, 30),
+        datetime(2025, 7, 4, 22, 0),
+        datetime(2026, 1, 5, 10, 0),
+    ]
+
+
+def test_iso_times_need_no_format(spark: SparkSession) -> None:
+    said = ["2026-01-05", "2026-01-05T10:30", "2026-01-05 10:30:15.25", "2026-01-05T10:30:00+02:00", "2026-01-05T10:30:00Z"]
+    found = [row["event_ts"] for row in checked(spark, [{**GOOD, "when": text} for text in said])]
+    assert found == [
+        datetime(2026, 1, 5),
+        datetime(2026, 1, 5, 10, 30),
+        datetime(2026, 1, 5, 10, 30, 15, 250_000),
+        datetime(2026, 1, 5, 8, 30),
+        datetime(2026, 1, 5, 10, 30),
+    ]
+
+
+def test_unit_prices_are_multiplied_exactly_and_rounded_half_up(spark: SparkSession) -> None:
+    columns = COLUMNS.model_copy(update={"amount": None, "unit_price": "paid"})
+    mapping = EventMapping(columns=columns)
+    rows = [{**GOOD, "paid": "1.459", "pieces": "30"}, {**GOOD, "paid": "0.005", "pieces": "1"}]
+    assert [row["amount_minor"] for row in checked(spark, rows, mapping)] == [4377, 1]
+
+
+def test_binary_floats_become_the_cents_that_they_print(spark: SparkSession) -> None:
+    from pyspark.sql import types as T
+
+    from ltv_features.parsing import exact_decimal, minor_units
+
+    frame = spark.createDataFrame([(x,) for x in (1.29, 1.005, -0.0, 0.1 + 0.2, float("nan"), float("inf"), 1e300)], "x double")
+    found = frame.select(minor_units(exact_decimal(F.col("x"), T.DoubleType(), 2), 2).alias("m")).collect()
+    assert [row["m"] for row in found] == [129, 101, 0, 30, None, None, None]

@@ -1,0 +1,156 @@
+"""From a shard set to batches: every example once, nothing damaged or missing goes unnoticed."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ltv_features.errors import InputMissing, ShardsRefused
+from ltv_train import data, petastorm_compat
+from ltv_train.data import Manifest, Padded
+from tests.shard_builders import write_small_set
+
+LENGTHS = [(7 * number) % 40 for number in range(1500)]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """1,500 training, 130 validation and 70 slice examples of 0 to 39 tokens."""
+    root = tmp_path_factory.mktemp("shards")
+    return data.load_manifest(write_small_set(root, {"train": LENGTHS, "validation": LENGTHS[:130], "slice": LENGTHS[:70]}))
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Manifest:
+    """A small set of its own, to be damaged."""
+    return data.load_manifest(write_small_set(tmp_path, {"train": [1, 2, 3] * 60, "slice": [5]}))
+
+
+def epoch(manifest: Manifest, *, rank: int = 0, world: int = 1, batch_size: int = 128, epoch: int = 0) -> list[Padded]:
+    plan = data.plan_of(manifest, "train", rank=rank, world=world, batch_size=batch_size, seed=1, epoch=epoch)
+    return list(data.padded_batches(manifest, "train", plan))
+
+
+def keys(batches: list[Padded]) -> list[int]:
+    return [int(key) for batch in batches for key in batch.columns["user_key"][:, 0]]
+
+
+@pytest.mark.parametrize(("world", "batch_size"), [(1, 512), (2, 128), (3, 32)])
+def test_the_ranks_read_every_example_once_an_epoch(shards: Manifest, world: int, batch_size: int) -> None:
+    for number in range(2):
+        ranks = [epoch(shards, rank=rank, world=world, batch_size=batch_size, epoch=number) for rank in range(world)]
+        assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 1501))
+        assert len({tuple(batch.length for batch in rank) for rank in ranks}) == 1
+        assert all(batch.rows <= batch_size for rank in ranks for batch in rank)
+
+
+def test_the_order_is_fresh_each_epoch_and_the_same_on_a_rerun(shards: Manifest) -> None:
+    orders = [keys(epoch(shards, epoch=number)) for number in (0, 1, 0)]
+    assert orders[0] == orders[2]
+    assert orders[0] != orders[1]
+
+
+def test_a_step_mixes_blocks_of_several_row_groups(shards: Manifest) -> None:
+    stored = data.read_all(shards, "train").examples.user_key.tolist()
+    read = keys(epoch(shards, batch_size=512))[:512]
+    places = [stored.index(key) for key in read]
+    assert max(places) - min(places) > 1024, "further apart than one row group of 16 blocks"
+
+
+def test_rows_keep_their_own_values(shards: Manifest) -> None:
+    for batch in epoch(shards):
+        key = batch.columns["user_key"]
+        lengths = batch.columns["length"][:, 0]
+        assert lengths.tolist() == [LENGTHS[int(one) - 1] for one in key[:, 0]]
+        np.testing.assert_allclose(batch.columns["label_spend_minor"][:, :1], key)
+        filled = np.arange(batch.length) < lengths[:, None]
+        expected = np.where(filled, key + np.arange(batch.length), 0)
+        np.testing.assert_array_equal(batch.columns["item_no"], expected)
+
+
+def test_read_all_gives_the_examples_of_the_batches(shards: Manifest) -> None:
+    arrays = data.read_all(shards, "train")
+    assert sorted(arrays.examples.user_key.tolist()) == list(range(1, 1501))
+    np.testing.assert_allclose(arrays.labels["orders"][:, 0], arrays.examples.user_key)
+    assert arrays.weight.sum() == 1500
+    by_key = dict(zip(arrays.examples.user_key.tolist(), arrays.examples.lengths.tolist(), strict=True))
+    assert [by_key[key] for key in range(1, 1501)] == LENGTHS
+
+
+def test_small_buckets_are_merged_into_the_next_longer_one(shards: Manifest) -> None:
+    assert [bucket.length for bucket in shards.splits["train"]] == [64]
+    assert [bucket.length for bucket in shards.splits["slice"]] == [8, 16, 32, 64]
+
+
+def test_intact_files_pass(shards: Manifest) -> None:
+    data.verify(shards)
+
+
+def _file(manifest: Manifest) -> Path:
+    return Path(manifest.folder) / manifest.splits["train"][0].files[0].path
+
+
+def test_a_missing_file_is_named(fresh: Manifest) -> None:
+    _file(fresh).unlink()
+    with pytest.raises(ShardsRefused, match=r"part-00000-0000\.parquet: missing"):
+        data.verify(fresh)
+
+
+def test_an_extra_file_is_named(fresh: Manifest) -> None:
+    (_file(fresh).parent / "part-99999-0000.parquet").write_bytes(b"x")
+    with pytest.raises(ShardsRefused, match=r"part-99999-0000\.parquet: not in the manifest"):
+        data.verify(fresh)
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_cut_file_is_named_with_its_size(fresh: Manifest, kept: int) -> None:
+    _file(fresh).write_bytes(_file(fresh).read_bytes()[:kept])
+    with pytest.raises(ShardsRefused, match=rf"expected \d+ bytes, actual {kept}"):
+        data.verify(fresh)
+
+
+def test_one_flipped_bit_is_named(fresh: Manifest) -> None:
+    content = bytearray(_file(fresh).read_bytes())
+    content[len(content) // 2] ^= 1
+    _file(fresh).write_bytes(content)
+    with pytest.raises(ShardsRefused, match="expected SHA-256"):
+        data.verify(fresh)
+
+
+def test_another_schema_version_is_refused(fresh: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "SCHEMA_VERSION", 99)
+    with pytest.raises(ShardsRefused, match="schema version 1, this code reads 99"):
+        data.load_manifest(fresh.folder)
+
+
+def test_a_folder_without_a_manifest_is_an_input_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputMissing):
+        data.load_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize(("copies", "message"), [(0, "actual"), (2, "more blocks|actual")])
+def test_a_row_group_lost_or_delivered_twice_fails_the_epoch(
+    fresh: Manifest, monkeypatch: pytest.MonkeyPatch, copies: int, message: str
+) -> None:
+    honest = petastorm_compat.row_groups
+
+    def faulty(*args: object, **kwargs: object) -> object:
+        groups = list(honest(*args, **kwargs))  # type: ignore[arg-type]
+        return iter([*groups[1:], *groups[:1] * copies])
+
+    monkeypatch.setattr(petastorm_compat, "row_groups", faulty)
+    with pytest.raises(ShardsRefused, match=message):
+        epoch(fresh)
+
+
+def test_an_empty_split_is_refused_by_name(fresh: Manifest) -> None:
+    with pytest.raises(ShardsRefused, match="'validation' is empty"):
+        data.read_all(fresh, "validation")
+
+
+def test_row_groups_arrive_as_arrow_tables(shards: Manifest) -> None:
+    paths = [f"{shards.folder}/{file.path}" for file in shards.splits["train"][0].files]
+    group = next(petastorm_compat.row_groups(paths, share=petastorm_compat.Share(0, 1), seed=1))
+    assert isinstance(group, pa.Table)
