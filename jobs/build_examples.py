@@ -3,7 +3,7 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import basket_tables, examples, features, files, ledger, shards
+from ltv_features import aggregates, basket_tables, examples, features, files, ledger, shards
 from ltv_features.digest import digest_of
 from ltv_features.tables import kernel_events_as_of
 
@@ -23,9 +23,9 @@ def main(run: Run) -> None:
         log.info("shards as of %s are there already", run.as_of)
         return
     files.remove_folder(root)
-    events = examples.without_objectors(kernel_events_as_of(lake, run.as_of, versions), lake)
+    events = examples.without_objectors(kernel_events_as_of(lake, run.as_of, versions), lake).persist()
     known = examples.log_facts(events, run.as_of)
-    facts = shards.SetFacts(run.as_of, digest, config, versions)
+    facts = shards.SetFacts(run.as_of, digest, config, versions, aggregates.NAMES)
     made, hops = {}, []
     for plan in examples.plans(known, run.as_of, settings.examples, settings.shop.periods_days):
         log.info("%s examples of %s origins, %s cut-offs and slices", plan.kind, len(plan.origins), len(plan.points))
@@ -34,6 +34,7 @@ def main(run: Run) -> None:
             basket_tables.write(events, lake, plan, root, versions)
         made[plan.kind] = shards.finish(root, plan, told, facts)
         hops += examples.hops(plan, known, made[plan.kind])
+    events.unpersist()
     ledger.record(lake, job="build_examples", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     shards.write_top(root, facts, made)
     for hop in hops:

@@ -27,7 +27,7 @@ from ltv_features.project import Examples
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LABEL_PREFIX = "label_"
-TOKEN_TYPES = {name: "int32" for name in CATEGORICAL_FIELDS} | {name: "float32" for name in NUMERIC_FIELDS}
+TOKEN_TYPES = dict.fromkeys(CATEGORICAL_FIELDS, "int32") | dict.fromkeys(NUMERIC_FIELDS, "float32")
 KEY_TYPES = {"user_key": "int64", "cutoff_no": "int32", "weight": "float32", "length": "int32"}
 
 
@@ -126,7 +126,7 @@ def from_blocks(table: pa.Table | pa.RecordBatch, layout: Layout) -> tuple[Examp
     filled = np.arange(layout.length) < lengths[:, None]
     examples = Examples(
         user_key=dense["user_key"][:, 0],
-        user_id=np.full(len(lengths), "", dtype=object),
+        user_id=pa.repeat("", len(lengths)),
         aggregates=dense["aggregates"],
         anchor=dense["anchor"],
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),

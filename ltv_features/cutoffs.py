@@ -87,9 +87,9 @@ def value_origins(
     newest = _cutoffs(as_of, grid, first_day, buyers, settings) or _relaxed(grid, first_day, as_of, buyers, settings)
     if not newest:
         raise InputMissing(
-            f"examples as of {as_of}: no training cut-off; the first event is of {first_day} and a cut-off needs a buyer "
-            f"before it and {settings.min_exposure_days} days (examples.min_exposure_days) after it; next: a later "
-            "--as-of, or a lower examples.min_exposure_days"
+            f"examples as of {as_of}: no training cut-off; the first event is of {first_day} and a cut-off needs a "
+            f"buyer before it and {settings.min_exposure_days} days (examples.min_exposure_days) after it; next: a "
+            "later --as-of, or a lower examples.min_exposure_days"
         )
     return [*reversed(usable), Origin(as_of, newest)]
 

@@ -175,13 +175,13 @@ def _rows_of_point(
     cutoff_us = _us(point.day)
     by_use = np.stack([weights[use.origin][:, use.cutoff_no] for use in point.uses], axis=1)
     answers = np.stack([_answers(events, people.keys, cutoff_us, use, plan) for use in point.uses], axis=1)
-    bought = people.bought_us < cutoff_us
+    bought: Array = np.less(people.bought_us, cutoff_us)
     aimless = np.zeros_like(by_use, dtype=bool)
     if plan.kind == "basket":
         trained = np.array([use.cutoff_no != AT_ORIGIN for use in point.uses])
-        aimless = (answers[:, :, 0] == 0) & trained & (by_use > 0)
+        aimless = np.asarray((answers[:, :, 0] == 0) & trained & (by_use > 0))
     kept = np.where(aimless, 0, by_use)
-    counts = [(people.known_us < cutoff_us) & ~bought, bought[:, None] & (by_use == 0), aimless]
+    counts = [(people.known_us < cutoff_us) & ~bought, np.expand_dims(bought, 1) & (by_use == 0), aimless]
     yield _tally_row(counts, answers, plan, number)
     wanted = kept.any(axis=1)
     view = project.project if plan.kind == "value" else project.project_lines
@@ -202,7 +202,7 @@ def _answers(events: pa.Table, keys: Array, cutoff_us: int, use: Use, plan: Exam
     window = _between(events, cutoff_us, until_us)
     if plan.kind == "basket":
         items, sizes = baskets.next_baskets(window, keys, cutoff_us=cutoff_us, until_us=until_us)
-        return np.concatenate([sizes[:, None], items], axis=1).astype(np.float64)
+        return np.asarray(np.concatenate([sizes[:, None], items], axis=1), dtype=np.float64)
     seen_us = cutoff_us if use.until is None else _us(use.until)
     periods = plan.periods_days
     made = labels.labels(window, user_keys=keys, cutoff_us=cutoff_us, periods_days=periods, observed_until_us=seen_us)
@@ -239,13 +239,14 @@ def _batch(examples: project.Examples, lists: Mapping[str, Array], hashes: Array
         "point": pa.array(np.full(count, number, dtype=np.int32)),
         "tally": pa.array([[]] * count, pa.list_(pa.float64())),
     }
-    for name, values in {"aggregates": examples.aggregates, "anchor": examples.anchor, **lists}.items():
+    dense: dict[str, Array] = {"aggregates": examples.aggregates, "anchor": examples.anchor, **lists}
+    for name, values in dense.items():
         offsets = np.arange(count + 1, dtype=np.int32) * values.shape[1]
-        flat = values.astype(ROW_SCHEMA.field(name).type.value_type.to_pandas_dtype()).ravel()
-        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
-    for name, kind in TOKEN_TYPES.items():
-        flat = examples.tokens[name].astype(kind)
-        columns[name] = pa.ListArray.from_arrays(pa.array(examples.offsets.astype(np.int32)), pa.array(flat))
+        kind = ROW_SCHEMA.field(name).type.value_type
+        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()).cast(kind))
+    cuts = pa.array(examples.offsets.astype(np.int32))
+    for name in TOKEN_TYPES:
+        columns[name] = pa.ListArray.from_arrays(cuts, pa.array(examples.tokens[name]))
     return pa.RecordBatch.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
 
 

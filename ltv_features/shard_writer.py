@@ -59,7 +59,7 @@ class Shelf:
         return self.facts
 
     def _cut(self, size: int) -> None:
-        examples = project.concat([part for part, _ in self.waiting])
+        examples = project.Examples.concat([part for part, _ in self.waiting])
         columns = {name: np.concatenate([c[name] for _, c in self.waiting]) for name in self.waiting[0][1]}
         start = 0
         for start in range(0, self._count - size + 1, size):
@@ -240,7 +240,7 @@ def _examples_of(batch: pa.RecordBatch) -> project.Examples:
     offsets = (first.offsets.to_numpy() - first.offsets[0].as_py()).astype(np.int64)
     return project.Examples(
         user_key=batch.column("user_key").to_numpy(),
-        user_id=batch.column("user_id").to_numpy(zero_copy_only=False),
+        user_id=batch.column("user_id"),
         aggregates=batch.column("aggregates").flatten().to_numpy().reshape(count, -1),
         anchor=batch.column("anchor").flatten().to_numpy().reshape(count, -1),
         offsets=offsets,

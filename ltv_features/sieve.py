@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import items, profiles
+from ltv_features.composed import with_composed_ids
 from ltv_features.config import EventMapping, FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
 from ltv_features.errors import ContractBroken
@@ -71,7 +72,9 @@ def sieve_events(
     """The new rows of an event source with the columns of `events`; `first` says that none of it was ingested before."""
     source = settings.sources[name]
     assert source.events is not None
-    rows = packed(raw).withColumn("_lookup_missed", F.lit(False))
+    columns = source.events.columns
+    ids = (columns.user, columns.event_id, columns.order, columns.item, columns.promotion)
+    rows = packed(with_composed_ids(raw, ids)).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
@@ -98,7 +101,7 @@ def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     """The rows of a profile source with the columns of `users`."""
     mapping = settings.sources[name].users
     assert mapping is not None
-    rows = profiles.profiled(packed(raw), mapping)
+    rows = profiles.profiled(packed(with_composed_ids(raw, [mapping.user])), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
     return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
 
@@ -107,7 +110,7 @@ def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     """The rows of an item source with its attributes."""
     mapping = settings.sources[name].items
     assert mapping is not None
-    rows = items.described(packed(raw), mapping)
+    rows = items.described(packed(with_composed_ids(raw, [mapping.item])), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.lit(False))).withColumn("_raw", _raw_text())
     return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
 

@@ -4,10 +4,10 @@ What is read is held against the manifest: digests once before the first epoch (
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 import numpy as np
@@ -18,11 +18,13 @@ from ltv_features import blocks, files
 from ltv_features.blocks import Layout
 from ltv_features.contract import BLOCK_EXAMPLES, SCHEMA_VERSION
 from ltv_features.errors import ShardsRefused
-from ltv_features.project import Examples, concat
+from ltv_features.project import Examples
 from ltv_train import petastorm_compat
 from ltv_train.plan import Bucket, Plan, Read, ShardFile, reading_plan
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Made = TypeVar("Made")
 
 MANIFEST = "manifest.json"
 POOL_BLOCKS = 64
@@ -67,7 +69,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Arrays:
-    """All examples of a split, ragged: features, weight [N], and labels or targets {name: [N, width]} without prefix."""
+    """All examples of a split, ragged: features, weight [N], and labels or targets [N, width] by name."""
 
     examples: Examples
     weight: Array
@@ -81,15 +83,14 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Padded:
-    """One step's real examples as arrays: tokens {field: [B, T]}, everything else as in the blocks."""
+    """One step as arrays [B, width] by the names of the blocks: tokens [B, T], `weight` [B, 1], and so on.
+
+    `examples` says how many are real: B, or 0 for the one row of weight 0 that stands in where a rank has none left.
+    """
 
     columns: Mapping[str, Array]
     length: int
-
-    @property
-    def rows(self) -> int:
-        """How many examples."""
-        return len(self.columns["user_key"])
+    examples: int
 
 
 def load_manifest(folder: str) -> Manifest:
@@ -141,7 +142,9 @@ def verify(manifest: Manifest) -> None:
             problems.append(f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}...")
     if problems:
         listing = "".join(f"\n  - {problem}" for problem in problems)
-        raise ShardsRefused(f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples")
+        raise ShardsRefused(
+            f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples"
+        )
 
 
 def read_all(manifest: Manifest, split: str) -> Arrays:
@@ -159,7 +162,7 @@ def read_all(manifest: Manifest, split: str) -> Arrays:
     joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
     weight = joined.pop("weight")
     labels = {name.removeprefix(blocks.LABEL_PREFIX): values for name, values in joined.items()}
-    return Arrays(concat(features), weight, labels)
+    return Arrays(Examples.concat(features), weight, labels)
 
 
 def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size: int, seed: int, epoch: int) -> Plan:
@@ -168,8 +171,24 @@ def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size
     return reading_plan(buckets, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
 
 
+def batches(
+    manifest: Manifest,
+    split: str,
+    *,
+    make: Callable[[Padded], Made],
+    rank: int,
+    world: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[Made]:
+    """One epoch of one rank as what `make` turns a step into: encoding and anchor belong to the maker."""
+    plan = plan_of(manifest, split, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
+    return map(make, padded_batches(manifest, split, plan))
+
+
 def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padded]:
-    """The steps of a plan, through Petastorm; a step without examples has `rows` 0.
+    """The steps of a plan, through Petastorm; a rank without examples left steps on a row of weight 0.
 
     One reader a bucket, opened at its first step; blocks wait in a pool of POOL_BLOCKS and are drawn from it at random,
     so a step mixes row groups. Raises ShardsRefused when more or fewer examples come than the plan says.
@@ -180,17 +199,17 @@ def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padde
     try:
         for length in plan.steps:
             batch = next(steps[length])
-            counted += batch.rows
+            counted += batch.examples
             yield batch
         for source in steps.values():
-            counted += sum(batch.rows for batch in source)
+            counted += sum(batch.examples for batch in source)
     finally:
         for source in steps.values():
             source.close()
     _hold(f"{manifest.folder}, {split}, rank {plan.rank} of {plan.world}", plan.examples, counted)
 
 
-def _bucket_steps(manifest: Manifest, bucket: Bucket, read: Read, rank: int) -> Iterator[Padded]:
+def _bucket_steps(manifest: Manifest, bucket: Bucket, read: Read, rank: int) -> Generator[Padded, None, None]:
     layout = manifest.layout(bucket.length)
     drawn = _drawn(_blocks(manifest, bucket, read, layout), Random(f"{read.seed}/{rank}"))
     for blocks_in_step in read.blocks:
@@ -232,14 +251,16 @@ def _drawn(source: Iterator[dict[str, Array]], chance: Random) -> Iterator[dict[
 
 def _parts(taken: list[dict[str, Array]], parts: int, layout: Layout) -> Iterator[Padded]:
     """One batch of all blocks taken, or `parts` batches of one block."""
+    blank = {name: np.zeros((1, width), dtype=kind) for name, (kind, width) in layout.columns.items()}
     if not taken:
-        empty = {name: np.zeros((0, width), dtype=kind) for name, (kind, width) in layout.columns.items()}
-        yield from [Padded(empty, layout.length)] * parts
+        yield from [Padded(blank, layout.length, 0)] * parts
         return
     joined = {name: np.concatenate([block[name] for block in taken]) for name in layout.columns}
     size = BLOCK_EXAMPLES // parts if parts > 1 else len(joined["user_key"])
     for part in range(parts):
-        yield Padded({name: values[part * size : (part + 1) * size] for name, values in joined.items()}, layout.length)
+        cut = {name: values[part * size : (part + 1) * size] for name, values in joined.items()}
+        rows = len(cut["user_key"])
+        yield Padded(cut if rows else blank, layout.length, rows)
 
 
 def _size_of(path: str) -> int:
@@ -250,5 +271,3 @@ def _size_of(path: str) -> int:
 def _hold(where: str, expected: int, actual: int) -> None:
     if expected != actual:
         raise ShardsRefused(f"{where}: expected {expected} examples, actual {actual}; next: run build_examples again")
-
-

@@ -64,7 +64,7 @@ class Piece:
 
 
 class Dataset:
-    """Parquet files by path, sorted; no partitions, no summary files. Refuses filters: the plan chooses, nobody else."""
+    """Parquet files by path, sorted; no partitions, no summary files. Refuses filters: the plan alone chooses."""
 
     partitions = None
     metadata = None

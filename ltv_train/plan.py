@@ -68,7 +68,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Plan:
-    """One epoch of one rank: the bucket lengths in step order, how each bucket is read, and the counts to hold it to."""
+    """One epoch of one rank: the bucket length of each step, how each bucket is read, and the counts to hold it to."""
 
     rank: int
     world: int

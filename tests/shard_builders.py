@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from ltv_features import files
 from ltv_features.blocks import LABEL_PREFIX, TOKEN_TYPES, Array, Layout, value_extras
@@ -29,7 +30,7 @@ def some_examples(lengths: Sequence[int], first_key: int = 1) -> Examples:
     tokens = np.repeat(keys, sizes) + place
     return Examples(
         user_key=keys,
-        user_id=np.array([f"u{key}" for key in keys], dtype=object),
+        user_id=pa.array([f"u{key}" for key in keys], pa.string()),
         aggregates=(keys[:, None] + np.arange(len(AGGREGATES)) / 10).astype(np.float32),
         anchor=keys[:, None] + np.arange(len(ANCHOR_INPUTS)) / 100,
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -40,9 +41,7 @@ def some_examples(lengths: Sequence[int], first_key: int = 1) -> Examples:
 
 def some_columns(examples: Examples) -> dict[str, Array]:
     """Weight 1 and labels that repeat the key."""
-    labels = {
-        LABEL_PREFIX + name: examples.user_key[:, None] + np.arange(len(PERIODS)) / 10.0 for name in LABEL_FIELDS
-    }
+    labels = {LABEL_PREFIX + name: examples.user_key[:, None] + np.arange(len(PERIODS)) / 10.0 for name in LABEL_FIELDS}
     return {"weight": np.ones(len(examples.user_key), dtype=np.float32), **labels}
 
 
@@ -71,4 +70,3 @@ def write_small_set(root: Path, splits: dict[str, Sequence[int]], *, tasks: int 
     texts = [json.dumps(fact) for fact in told]
     finish(str(root), some_plan(), texts, SetFacts(DAY, "input", "config", {"events": 1}, AGGREGATES))
     return files.join(str(root), "value", day)
-

@@ -58,7 +58,7 @@ def test_columns_are_read_without_a_copy() -> None:
 def test_a_list_of_another_length_is_refused() -> None:
     batch = make([1])
     short = pa.table({"n": batch.column("n"), "weight": pa.array([[1.0, 2.0]], pa.list_(pa.float32()))})
-    with pytest.raises(ContractBroken, match="'weight'.*expected lists of 64 values, found \\[2\\]"):
+    with pytest.raises(ContractBroken, match=r"'weight'.*expected lists of 64 values, found \[2\]"):
         matrix(short, "weight", 1)
 
 
@@ -72,7 +72,7 @@ def test_a_missing_label_is_refused() -> None:
     examples = some_examples([1])
     columns = some_columns(examples)
     del columns["label_mask"]
-    with pytest.raises(ContractBroken, match="'label_mask'.*missing"):
+    with pytest.raises(ContractBroken, match=r"'label_mask'.*missing"):
         to_blocks(examples, columns, LAYOUT)
 
 

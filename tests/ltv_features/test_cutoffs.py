@@ -65,7 +65,7 @@ def test_a_small_shop_makes_do_with_any_buyer_before_the_cut_off() -> None:
 
 
 def test_a_log_without_30_days_of_future_is_refused_with_its_dates() -> None:
-    with pytest.raises(InputMissing, match="as of 2017-01-20.*first event is of 2017-01-01"):
+    with pytest.raises(InputMissing, match=r"as of 2017-01-20.*first event is of 2017-01-01"):
         value_origins(date(2017, 1, 20), FIRST, buyers(), settings(), 90)
 
 

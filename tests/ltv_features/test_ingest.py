@@ -32,7 +32,9 @@ class Shop:
             (folder / name).mkdir(parents=True)
             source |= {"path": str(folder / name), "format": "csv"}
         limits = {"max_bad_share": 1.0, **ingest_settings}
-        self.settings = FeatureConfig.model_validate({"lake": {"root": lake.root}, "sources": sources, "ingest": limits})
+        self.settings = FeatureConfig.model_validate(
+            {"lake": {"root": lake.root}, "sources": sources, "ingest": limits}
+        )
 
     def deliver(self, source: str, text: str, landed: datetime = datetime(2026, 1, 31, tzinfo=UTC)) -> None:
         folder = self.folder / source
@@ -61,7 +63,8 @@ def orders(lake: Lake, tmp_path: Path) -> Shop:
 def test_every_row_is_an_event_a_duplicate_quarantined_or_anonymous(orders: Shop) -> None:
     orders.deliver(
         "orders",
-        HEADER + "u1,2026-01-01,b1,s1,1.29\nu1,2026-01-01,b1,s1,1.29\n ,2026-01-01,b2,s1,5\nu2,soon,b3,s1,1\nu2,2026-01-02\n",
+        HEADER
+        + "u1,2026-01-01,b1,s1,1.29\nu1,2026-01-01,b1,s1,1.29\n ,2026-01-01,b2,s1,5\nu2,soon,b3,s1,1\nu2,2026-01-02\n",
     )
     assert orders.run() == {"orders": (5, 2, {"anonymous": 1, "quarantined": 2})}
     assert orders.column("quarantine", "row_number", "reason") == [(3, "time_unreadable"), (4, "row_corrupt")]
@@ -70,7 +73,9 @@ def test_every_row_is_an_event_a_duplicate_quarantined_or_anonymous(orders: Shop
         '{"who":"u2","when":"soon","bill":"b3","sku":"s1","paid":"1"}',
     ]
     ledger = orders.lake.read("ledger").collect()
-    assert [(row["job"], row["hop"], row["rows_in"], row["rows_out"]) for row in ledger] == [("ingest_events", "orders", 5, 2)]
+    assert [(row["job"], row["hop"], row["rows_in"], row["rows_out"]) for row in ledger] == [
+        ("ingest_events", "orders", 5, 2)
+    ]
 
 
 def test_two_identical_lines_of_one_basket_both_live_with_ids_of_their_own(orders: Shop) -> None:
@@ -94,7 +99,10 @@ def test_a_second_run_adds_no_row_and_no_version(orders: Shop) -> None:
 def test_only_new_rows_are_read_and_lines_delivered_again_inside_a_larger_file_are_duplicates(orders: Shop) -> None:
     orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\n")
     orders.run()
-    orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\nu3,2026-01-20,b9,s2,2\n")
+    orders.deliver(
+        "orders",
+        HEADER + "u1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\nu3,2026-01-20,b9,s2,2\n",
+    )
     assert orders.run() == {"orders": (4, 2, {"duplicates": 2})}
     assert len(orders.column("events", "event_id")) == len(set(orders.column("events", "event_id"))) == 4
 
@@ -122,10 +130,14 @@ def test_an_order_without_an_id_is_user_and_time(lake: Lake, tmp_path: Path) -> 
 def test_too_many_refused_rows_stop_the_run_before_any_event(lake: Lake, tmp_path: Path) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}}, max_bad_share=0.4)
     shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu1,bad,b1,s1,1\n,2026-01-01,b,s,1\n")
-    with pytest.raises(TooManyBadRows, match=r"at most 40.0% refused rows, actual 50.0% of 3 rows \(time_unreadable 1\)"):
+    with pytest.raises(
+        TooManyBadRows, match=r"at most 40.0% refused rows, actual 50.0% of 3 rows \(time_unreadable 1\)"
+    ):
         shop.run()
     assert not lake.exists("events")
-    shop.settings = shop.settings.model_copy(update={"ingest": shop.settings.ingest.model_copy(update={"max_bad_share": 0.5})})
+    shop.settings = shop.settings.model_copy(
+        update={"ingest": shop.settings.ingest.model_copy(update={"max_bad_share": 0.5})}
+    )
     assert shop.run() == {"orders": (3, 1, {"quarantined": 1, "anonymous": 1})}
     assert shop.column("quarantine", "row_number") == [1]
 
@@ -161,10 +173,14 @@ ITEM_SOURCE = {"items": {"item": "sku", "category": "kind", "brand": "maker"}}
 PRODUCTS = "sku,kind,maker\na,tea,x\nb,wine,y\nc,tea,\nd,beer,x\nz,ale,w\n"
 
 
-def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come_last(lake: Lake, tmp_path: Path) -> None:
+def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come_last(
+    lake: Lake, tmp_path: Path
+) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)})
     shop.deliver("products", PRODUCTS)
-    shop.deliver("orders", HEADER + "u,2026-01-03,1,a,1\nu,2026-01-02,2,d,1\nu,2026-01-03,3,only,1\nu,2026-01-02,4,b,1\n")
+    shop.deliver(
+        "orders", HEADER + "u,2026-01-03,1,a,1\nu,2026-01-02,2,d,1\nu,2026-01-03,3,only,1\nu,2026-01-02,4,b,1\n"
+    )
     assert shop.run()["products: items"] == (5, 5, {})
     assert numbers(shop) == {
         "b": (1, 2, 2),
@@ -177,9 +193,15 @@ def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come
 
 
 @pytest.mark.parametrize("in_one_run", [True, False])
-def test_events_planted_later_renumber_no_item_that_was_seen_before_them(lake: Lake, tmp_path: Path, in_one_run: bool) -> None:
+def test_events_planted_later_renumber_no_item_that_was_seen_before_them(
+    lake: Lake, tmp_path: Path, in_one_run: bool
+) -> None:
     before = "u,2026-01-02,1,b,1\nu,2026-01-03,2,a,1\n"
-    plain = Shop(Lake(lake.spark, lake.root + "-plain"), tmp_path / "plain", {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)})
+    plain = Shop(
+        Lake(lake.spark, lake.root + "-plain"),
+        tmp_path / "plain",
+        {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)},
+    )
     plain.deliver("products", PRODUCTS)
     plain.deliver("orders", HEADER + before)
     plain.run()
@@ -195,13 +217,17 @@ def test_events_planted_later_renumber_no_item_that_was_seen_before_them(lake: L
     assert len({item[0] for item in actual.values()}) == len(actual) == 6
 
 
-def test_profiles_leave_sensitive_attributes_out_and_objections_count_at_their_latest(lake: Lake, tmp_path: Path) -> None:
+def test_profiles_leave_sensitive_attributes_out_and_objections_count_at_their_latest(
+    lake: Lake, tmp_path: Path
+) -> None:
     users = {
         "user": "id", "valid_from": "since", "attributes": ["town", "club"], "sensitive": ["age"],
         "objects_to_profiling": "no_profiling",
     }  # fmt: skip
     shop = Shop(lake, tmp_path, {"crm": {"users": users}})
-    shop.deliver("crm", "id,since,town,club,age,no_profiling\nu1,2025-01-01,Ulm,gold,44,\n,2025-01-01,x,,1,\nu2,x,Bonn,,3,\n")
+    shop.deliver(
+        "crm", "id,since,town,club,age,no_profiling\nu1,2025-01-01,Ulm,gold,44,\n,2025-01-01,x,,1,\nu2,x,Bonn,,3,\n"
+    )
     assert shop.run() == {"crm: users": (3, 1, {"anonymous": 1, "quarantined": 1})}
     assert shop.column("users", "user_id", "valid_from", "profile", "dated", "objects_to_profiling") == [
         ("u1", datetime(2025, 1, 1), '{"club":"gold","town":"Ulm"}', True, False)
@@ -213,7 +239,9 @@ def test_profiles_leave_sensitive_attributes_out_and_objections_count_at_their_l
 
 
 def test_ids_are_trimmed_and_composed_and_keep_their_case(orders: Shop) -> None:
-    orders.deliver("orders", HEADER + "Zoe\u0308 ,2026-01-01,b1,s1,1\nZo\u00eb,2026-01-02,b2,s1,1\nzo\u00eb,2026-01-03,b3,s1,1\n")
+    orders.deliver(
+        "orders", HEADER + "Zoe\u0308 ,2026-01-01,b1,s1,1\nZo\u00eb,2026-01-02,b2,s1,1\nzo\u00eb,2026-01-03,b3,s1,1\n"
+    )
     orders.run()
     assert orders.column("events", "user_id") == ["Zo\u00eb", "Zo\u00eb", "zo\u00eb"]
 

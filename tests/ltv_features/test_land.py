@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ltv_features.config import Csv, EventColumns, EventMapping, Lookup, SourceSettings
 from ltv_features.columns import needed_columns
+from ltv_features.config import Csv, EventColumns, EventMapping, Lookup, SourceSettings
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.land import land, raw_table
 from ltv_features.tables import Lake
@@ -27,7 +27,9 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-def landed(lake: Lake, path: Path, format: str = "csv", needed: tuple[str, ...] = (), **csv: str) -> list[dict[str, object]]:
+def landed(
+    lake: Lake, path: Path, format: str = "csv", needed: tuple[str, ...] = (), **csv: str
+) -> list[dict[str, object]]:
     """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
     source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
     land(lake, "s", source, needed=needed, landed_ts=LANDED)
@@ -58,11 +60,17 @@ def test_a_line_with_too_many_or_too_few_cells_is_marked_and_not_lost(lake: Lake
 def test_json_lines_keep_numbers_as_written_and_mark_broken_lines(lake: Lake, inbox: Path) -> None:
     (inbox / "a.jsonl").write_text('{"id": 7, "price": 1.10}\n{"id": "8", "tags": ["x"]}\n{"id": 9,\n')
     rows = landed(lake, inbox, "jsonl")
-    assert [(row["id"], row["price"], row["tags"]) for row in rows] == [("7", "1.10", None), ("8", None, '["x"]'), (None, None, None)]
+    assert [(row["id"], row["price"], row["tags"]) for row in rows] == [
+        ("7", "1.10", None),
+        ("8", None, '["x"]'),
+        (None, None, None),
+    ]
     assert [row["_corrupt"] for row in rows] == [None, None, '{"id": 9,']
 
 
-def test_parquet_keeps_types_and_reads_nanoseconds_and_zoneless_times_as_utc_microseconds(lake: Lake, inbox: Path) -> None:
+def test_parquet_keeps_types_and_reads_nanoseconds_and_zoneless_times_as_utc_microseconds(
+    lake: Lake, inbox: Path
+) -> None:
     table = pa.table(
         {
             "n": pa.array([1, 2]),
@@ -135,7 +143,9 @@ def test_a_compressed_file_cut_short_is_refused_by_name(lake: Lake, inbox: Path)
 
 def test_a_missing_column_names_the_nearest_one_and_all_that_are_there(lake: Lake, inbox: Path) -> None:
     (inbox / "a.csv").write_text("customer_id,when\n1,2\n")
-    with pytest.raises(ContractBroken, match=r"'customerid' \(did you mean 'customer_id'\?\), actual columns: customer_id, when"):
+    with pytest.raises(
+        ContractBroken, match=r"'customerid' \(did you mean 'customer_id'\?\), actual columns: customer_id, when"
+    ):
         landed(lake, inbox, needed=("customerid", "when"))
     assert not lake.exists("raw_s")
 

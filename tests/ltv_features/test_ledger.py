@@ -12,7 +12,9 @@ DAY = date(2026, 1, 1)
 
 
 def test_a_hop_that_loses_or_invents_a_row_is_named_with_its_numbers() -> None:
-    with pytest.raises(RowsUnexplained, match=r"ingest, orders: expected 10 rows in = 7 out \+ 2 quarantined; 1 unexplained"):
+    with pytest.raises(
+        RowsUnexplained, match=r"ingest, orders: expected 10 rows in = 7 out \+ 2 quarantined; 1 unexplained"
+    ):
         check("ingest", Hop("orders", 10, 7, {"quarantined": 2}))
     with pytest.raises(RowsUnexplained, match="-1 unexplained"):
         check("ingest", Hop("orders", 10, 11))

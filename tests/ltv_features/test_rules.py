@@ -161,7 +161,13 @@ def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: Sp
 
 
 def test_iso_times_need_no_format(spark: SparkSession) -> None:
-    said = ["2026-01-05", "2026-01-05T10:30", "2026-01-05 10:30:15.25", "2026-01-05T10:30:00+02:00", "2026-01-05T10:30:00Z"]
+    said = [
+        "2026-01-05",
+        "2026-01-05T10:30",
+        "2026-01-05 10:30:15.25",
+        "2026-01-05T10:30:00+02:00",
+        "2026-01-05T10:30:00Z",
+    ]
     found = [row["event_ts"] for row in checked(spark, [{**GOOD, "when": text} for text in said])]
     assert found == [
         datetime(2026, 1, 5),
@@ -184,6 +190,8 @@ def test_binary_floats_become_the_cents_that_they_print(spark: SparkSession) -> 
 
     from ltv_features.parsing import exact_decimal, minor_units
 
-    frame = spark.createDataFrame([(x,) for x in (1.29, 1.005, -0.0, 0.1 + 0.2, float("nan"), float("inf"), 1e300)], "x double")
+    frame = spark.createDataFrame(
+        [(x,) for x in (1.29, 1.005, -0.0, 0.1 + 0.2, float("nan"), float("inf"), 1e300)], "x double"
+    )
     found = frame.select(minor_units(exact_decimal(F.col("x"), T.DoubleType(), 2), 2).alias("m")).collect()
     assert [row["m"] for row in found] == [129, 101, 0, 30, None, None, None]

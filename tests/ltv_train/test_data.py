@@ -19,7 +19,9 @@ LENGTHS = [(7 * number) % 40 for number in range(1500)]
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """1,500 training, 130 validation and 70 slice examples of 0 to 39 tokens."""
     root = tmp_path_factory.mktemp("shards")
-    return data.load_manifest(write_small_set(root, {"train": LENGTHS, "validation": LENGTHS[:130], "slice": LENGTHS[:70]}))
+    return data.load_manifest(
+        write_small_set(root, {"train": LENGTHS, "validation": LENGTHS[:130], "slice": LENGTHS[:70]})
+    )
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def epoch(manifest: Manifest, *, rank: int = 0, world: int = 1, batch_size: int 
 
 
 def keys(batches: list[Padded]) -> list[int]:
-    return [int(key) for batch in batches for key in batch.columns["user_key"][:, 0]]
+    return [int(key) for batch in batches for key in batch.columns["user_key"][: batch.examples, 0]]
 
 
 @pytest.mark.parametrize(("world", "batch_size"), [(1, 512), (2, 128), (3, 32)])
@@ -43,7 +45,7 @@ def test_the_ranks_read_every_example_once_an_epoch(shards: Manifest, world: int
         ranks = [epoch(shards, rank=rank, world=world, batch_size=batch_size, epoch=number) for rank in range(world)]
         assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 1501))
         assert len({tuple(batch.length for batch in rank) for rank in ranks}) == 1
-        assert all(batch.rows <= batch_size for rank in ranks for batch in rank)
+        assert all(batch.examples <= batch_size for rank in ranks for batch in rank)
 
 
 def test_the_order_is_fresh_each_epoch_and_the_same_on_a_rerun(shards: Manifest) -> None:
@@ -130,7 +132,7 @@ def test_a_folder_without_a_manifest_is_an_input_that_is_missing(tmp_path: Path)
         data.load_manifest(str(tmp_path))
 
 
-@pytest.mark.parametrize(("copies", "message"), [(0, "actual"), (2, "more blocks|actual")])
+@pytest.mark.parametrize(("copies", "message"), [(0, "actual"), (2, "more blocks")])
 def test_a_row_group_lost_or_delivered_twice_fails_the_epoch(
     fresh: Manifest, monkeypatch: pytest.MonkeyPatch, copies: int, message: str
 ) -> None:

@@ -26,7 +26,9 @@ def buckets(shape: dict[int, list[list[int]]]) -> list[Bucket]:
         for number, groups in enumerate(files):
             examples = [64 * blocks for blocks in groups]
             examples[-1] -= 54
-            listed.append(ShardFile(f"train/T={length}/part-{number}.parquet", "0" * 64, 1, tuple(groups), tuple(examples)))
+            listed.append(
+                ShardFile(f"train/T={length}/part-{number}.parquet", "0" * 64, 1, tuple(groups), tuple(examples))
+            )
         made.append(Bucket(length, tuple(reversed(listed))))
     return made
 

@@ -1,0 +1,32 @@
+"""Ids in one spelling: Unicode NFC, so that e + two dots and the single letter are one customer."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ltv_features.parsing import quoted
+
+
+def with_composed_ids(raw: DataFrame, names: Iterable[str | None]) -> DataFrame:
+    """`raw` with the named text columns in NFC; `raw` itself when none of them holds a sign beyond ASCII.
+
+    Spark has no such function, so the rows go through Arrow, but only for a source that needs it.
+    """
+    kinds = {field.name: field.dataType for field in raw.schema}
+    text = sorted({name for name in names if name and isinstance(kinds.get(name), T.StringType)})
+    beyond_ascii = [F.coalesce(F.col(quoted(name)).rlike(r"[^\x00-\x7F]"), F.lit(False)) for name in text]
+    if not text or raw.where(F.array_contains(F.array(*beyond_ascii), True)).isEmpty():
+        return raw
+
+    def compose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for name in text:
+                place = batch.schema.get_field_index(name)
+                batch = batch.set_column(place, name, pc.utf8_normalize(batch.column(place), form="NFC"))
+            yield batch
+
+    return raw.mapInArrow(compose, raw.schema)

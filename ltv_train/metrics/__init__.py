@@ -1,0 +1,6 @@
+"""Room: how good a prediction is: value, classification, ranking, and how sure we are of a difference.
+
+Reads: arrays.
+Writes: nothing.
+May import: NumPy, SciPy. No Spark, no Torch, no Ray.
+"""
