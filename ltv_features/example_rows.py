@@ -179,7 +179,7 @@ def _rows_of_point(
     aimless = np.zeros_like(by_use, dtype=bool)
     if plan.kind == "basket":
         trained = np.array([use.cutoff_no != AT_ORIGIN for use in point.uses])
-        aimless = np.asarray((answers[:, :, 0] == 0) & trained & (by_use > 0))
+        aimless = (answers[:, :, 0] == 0) & trained & (by_use > 0)
     kept = np.where(aimless, 0, by_use)
     counts = [(people.known_us < cutoff_us) & ~bought, np.expand_dims(bought, 1) & (by_use == 0), aimless]
     yield _tally_row(counts, answers, plan, number)

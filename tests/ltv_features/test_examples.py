@@ -115,8 +115,7 @@ def test_labels_of_a_shared_cut_off_end_at_each_origin(sets: dict[str, data.Mani
         )
         for name, values in expected.items():
             np.testing.assert_array_equal(arrays.labels[name][own], values)
-    exposures = [data.read_all(manifest, "train").labels["exposure"][0, 1] for manifest in sets.values()]
-    assert exposures == pytest.approx([2 / 30, 1.0])
+        assert arrays.labels["exposure"][own][0, 1] == pytest.approx(min(1.0, (until - 58) / 30))
 
 
 def test_every_buyer_at_every_cut_off_is_one_example(sets: dict[str, data.Manifest]) -> None:
@@ -168,10 +167,9 @@ def test_outcomes_of_the_fold_lie_in_the_set_of_as_of_alone(sets: dict[str, data
 
 
 def test_users_who_never_bought_are_summed_up_not_trained_on(sets: dict[str, data.Manifest]) -> None:
+    """User 40 only looks until day 80, so at the cut-offs of day 28 and day 70; then spends 4,000 in either window."""
     never = sets[AS_OF.isoformat()].never_bought
-    assert never["users"] == 3, (
-        "users 28 and 29 are unknown on day 28; user 40 has only looked at both cut-offs" or True
-    )
+    assert never == {"users": 2, "spend_minor": [4000, 4000], "purchased": [1, 1], "exposure": [2, 1]}
 
 
 def test_changing_an_origins_future_changes_no_byte_of_it(tmp_path: Path, sets: dict[str, data.Manifest]) -> None:
@@ -243,7 +241,7 @@ def settings(root: Path) -> Settings:
         {
             "lake": {"root": str(root)},
             "sources": {"orders": nothing},
-            "shop": {"horizons_days": [30, 60]},
+            "shop": {"horizons_days": [15, 30]},
             "examples": {"min_buyers": 20, "folds": 1},
             "export": {"folder": str(root / "out"), "suppression": "none.csv"},
         }
@@ -257,10 +255,10 @@ def fill(lake: Lake) -> None:
         when = datetime.fromtimestamp(row["ts_us"] / 1e6, UTC)
         kind = next(name for name, type_id in TYPE_ID.items() if type_id == row["type"])
         made = {c.name: None for c in EVENTS.columns} | {
-            **{name: row[name] for name in ("user_id", "user_key", "event_key", "order_key", "quantity", "amount_minor")},
+            **{name: row[name] for name in ("user_id", "user_key", "event_key", "order_key", "quantity")},
             "source": "orders", "event_id": str(number), "event_type": kind, "event_ts": when,
             "event_month": f"{when:%Y-%m}", "landed_ts": when, "item_id": f"i{row['item_no']}",
-            "discount_minor": 0, "rating": 0, "dwell_seconds": 0,
+            "amount_minor": row["amount_minor"], "discount_minor": 0, "rating": 0, "dwell_seconds": 0,
         }  # fmt: skip
         rows.append(tuple(made[c.name] for c in EVENTS.columns))
     spark = lake.spark
@@ -279,7 +277,7 @@ def test_both_jobs_account_for_every_row_and_do_nothing_the_second_time(lake: La
     assert len(states) == USERS
     assert sum(entry["n"] for row in states for entry in row["types"]) == kernel_events().num_rows
     top = files.read_json(f"{tmp_path}/lake/shards/{AS_OF}/manifest.json")
-    assert top["value"] == [(AS_OF - timedelta(days=60)).isoformat(), AS_OF.isoformat()]
+    assert top["value"] == [(AS_OF - timedelta(days=30)).isoformat(), AS_OF.isoformat()]
     assert top["basket"][-1] == AS_OF.isoformat()
     ledger = {row["hop"]: row for row in lake.read("ledger").collect()}
     assert ledger["events in user_state"]["rows_out"] == kernel_events().num_rows
