@@ -183,7 +183,7 @@ def _rows_of_point(
     kept = np.where(aimless, 0, by_use)
     counts = [(people.known_us < cutoff_us) & ~bought, np.expand_dims(bought, 1) & (by_use == 0), aimless]
     yield _tally_row(counts, answers, plan, number)
-    wanted = kept.any(axis=1)
+    wanted: Array = np.asarray(kept.any(axis=1))
     view = project.project if plan.kind == "value" else project.project_lines
     rows = np.searchsorted(people.keys, known.column("user_key").to_numpy())
     chosen = np.flatnonzero(wanted[rows])

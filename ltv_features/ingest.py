@@ -1,7 +1,7 @@
 """New raw rows to events, users, items, quarantine and ledger; what was ingested before is not read again.
 
-The mark of how far a source was ingested is the last Delta transaction of `events` (app = source and raw table id, version
-= raw version). Quarantine, users, items and the ledger are written first and can be repeated; each source's events come
+The mark of how far a source was ingested is the last Delta transaction of `events` (app = source and raw table id,
+version = raw version). Quarantine, users, items and the ledger are written first and can be repeated; each source's events come
 last, in one commit that also moves its mark. A killed run therefore repeats its work and changes nothing twice.
 """
 

@@ -1,7 +1,7 @@
 """Files to raw Delta tables: each file once, by the digest of its content, nothing interpreted.
 
-A raw table has the source's own columns, a column for lines that do not fit (text formats), and RAW_EXTRA. Its columns are
-those of the first landing: later files may lack unmapped ones (null) or bring new ones (left out, with a warning).
+A raw table has the source's own columns, a column for lines that do not fit (text formats), and RAW_EXTRA. Its columns
+are those of the first landing: later files may lack unmapped ones (null) or bring new ones (left out, with a warning).
 """
 
 import logging

@@ -5,7 +5,7 @@
 unreadable; `as_event_columns` turns checked facts into the columns of `events`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
@@ -105,7 +105,7 @@ def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read:
     return with_all.withColumn("event_type", _event_type(mapping, read))
 
 
-def as_event_columns(source: str) -> Mapping[str, Column]:
+def as_event_columns(source: str) -> dict[str, Column]:
     """The columns of `events` that follow from checked facts; `event_id` and `event_key` come later."""
     money = F.col("event_type").isin(*MONEY_TYPES)
     order = F.when(F.col("order_id").isNotNull(), F.xxhash64("order_id")).otherwise(F.xxhash64("user_id", "event_ts"))

@@ -1,7 +1,7 @@
 """Delivered values to the contract's units: ids, whole numbers, exact money, instants. Unreadable values become null.
 
-No value is guessed: text must be a plain number or match a stated time format; whatever else stands there is null here and
-refused by `rules`. All functions are native Spark expressions; `kind` is the type of the raw column.
+No value is guessed: text must be a plain number or match a stated time format; whatever else stands there is null here
+and refused by `rules`. All functions are native Spark expressions; `kind` is the type of the raw column.
 """
 
 from collections.abc import Sequence

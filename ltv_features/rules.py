@@ -1,7 +1,7 @@
 """Why a row is refused: a list of values, each an id, a condition on the row's facts and words for people.
 
-Conditions use constants of the source and facts of the single row, nothing fitted. `mapping.with_facts` makes the columns
-they read; a fact that was said but could not be read is null while its `_given_` mark is true.
+Conditions use constants of the source and facts of the single row, nothing fitted. `mapping.with_facts` makes the
+columns they read; a fact that was said but could not be read is null while its `_given_` mark is true.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MAX_ID_LENGTH = 256
 MAX_QUANTITY = 1_000_000_000
 _LATEST = "2200-01-01 00:00:00"
 UNPRINTABLE = r"[\p{Cc}\p{Cf}\p{Co}\p{Cs}\x{FFFD}]"
-"""Control signs, invisible and direction-changing signs, private use, halves of pairs, and the mark of broken encoding."""
+"""Control signs, invisible and direction-changing signs, private use, halves of pairs, the mark of broken encoding."""
 
 MONEY_TYPES = ("purchase", "refund")
 ITEM_TYPES = ("purchase", "refund", "add_to_cart")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ltv_features.errors import ContractBroken
 from ltv_features.files import join
 from ltv_train.metrics import classification, value
-from ltv_train.predict import Predictions
+from ltv_train.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,29 +1,37 @@
-"""Tokens become vectors: learned embeddings of ids beside the scaled numbers, mixed to one width."""
+"""Tokens become vectors: one embedding a categorical field, the numbers beside them, one projection."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from ltv_features.contract import NUMERIC_FIELDS
+from ltv_train.batch import Batch
 
-_WIDTHS = {"event_type": 8, "item_no": 16, "category_no": 16, "brand_no": 8, "hour": 4, "weekday": 4}
+_NOTHING_KNOWN = 2
+"""A vocabulary of padding and unknown alone tells nothing; its field gets no embedding."""
+_WIDEST = 16
 
 
 class TokenEmbedding(nn.Module):
-    """Ids [B, T] by field and numbers [B, T, F] to [B, T, D]; a padded place becomes zeros."""
+    """[B, T, D] from the token fields of a batch; `vocabulary` names the rows of each categorical field."""
 
-    def __init__(self, vocabulary_sizes: Mapping[str, int], width: int) -> None:
+    def __init__(self, vocabulary: Mapping[str, int], numeric: int, width: int) -> None:
         super().__init__()
+        told = {name: size for name, size in vocabulary.items() if size > _NOTHING_KNOWN}
         self.tables = nn.ModuleDict(
-            {name: nn.Embedding(size, _WIDTHS[name], padding_idx=0) for name, size in vocabulary_sizes.items()}
+            {name: nn.Embedding(size, embedding_width(size), padding_idx=0) for name, size in told.items()}
         )
-        for table in self.tables.values():
-            nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
-        self.mix = nn.Linear(sum(_WIDTHS[name] for name in vocabulary_sizes) + len(NUMERIC_FIELDS), width)
+        self.project = nn.Linear(sum(embedding_width(size) for size in told.values()) + numeric, width)
 
-    def forward(self, ids: Mapping[str, Tensor], numeric_BTF: Tensor, lengths_B: Tensor) -> Tensor:
-        parts = [table(ids[name]) for name, table in self.tables.items()]
-        x_BTD = torch.relu(self.mix(torch.cat([*parts, numeric_BTF], dim=2)))
-        inside = torch.arange(x_BTD.shape[1], device=x_BTD.device) < lengths_B[:, None]
-        return x_BTD * inside[:, :, None]
+    def forward(self, batch: Batch) -> Tensor:
+        looked_up = [table(batch.ids[name]) for name, table in self.tables.items()]
+        return torch.relu(self.project(torch.cat([*looked_up, batch.numeric], dim=2)))
+
+
+def embedding_width(size: int) -> int:
+    """About the square root of the vocabulary, 2 to 16.
+
+    >>> [embedding_width(size) for size in (3, 60, 20_000)]
+    [2, 8, 16]
+    """
+    return max(2, min(_WIDEST, round(size**0.5)))

@@ -3,24 +3,32 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ltv_train.batch import Batch
+from ltv_train.models.embed import TokenEmbedding
+from ltv_train.models.shape import Encoded, Shape
+
+Cell = Literal["rnn", "gru", "lstm"]
 _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
-class Recurrent(nn.Module):
-    """Vectors [B, T, D] to the output at each user's last real token, [B, D]; zeros for a user without tokens.
+class RecurrentEncoder(nn.Module):
+    """Reads tokens oldest first and answers with the state after the last real one; no token: a learned state.
 
-    Padding stands behind the tokens, so a cell that reads from the left never sees it before the output is taken.
+    Padding lies behind the real tokens, so no real state ever sees it.
     """
 
-    def __init__(self, cell: Literal["rnn", "gru", "lstm"], width: int, layers: int, dropout: float) -> None:
+    def __init__(self, shape: Shape, cell: Cell) -> None:
         super().__init__()
-        between = dropout if layers > 1 else 0.0
-        self.cells = _CELLS[cell](width, width, num_layers=layers, batch_first=True, dropout=between)
+        self.embed = TokenEmbedding(shape.vocabulary, shape.numeric, shape.width)
+        dropout = shape.dropout if shape.layers > 1 else 0.0
+        self.cell = _CELLS[cell](shape.width, shape.width, shape.layers, batch_first=True, dropout=dropout)
+        self.nothing = nn.Parameter(torch.zeros(shape.width))
 
-    def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        y_BTD, _ = self.cells(x_BTD)
-        last = (lengths_B - 1).clamp(min=0)
-        y_BD = y_BTD[torch.arange(len(last), device=last.device), last]
-        return torch.as_tensor(y_BD * (lengths_B > 0)[:, None])
+    def forward(self, batch: Batch) -> Encoded:
+        states_BTD, _ = self.cell(self.embed(batch))
+        last_B = (batch.lengths - 1).clamp(min=0)
+        rows_B = torch.arange(len(last_B), device=last_B.device)
+        summary_BD = torch.where((batch.lengths > 0)[:, None], states_BTD[rows_B, last_B], self.nothing)
+        return Encoded(summary_BD, states_BTD)

@@ -1,4 +1,4 @@
-"""Events to shards: features before the cut-off, labels after it, every buyer accounted for, the same bytes each time."""
+"""Events to shards: features before the cut-off, labels after it, every buyer accounted for, always the same bytes."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta

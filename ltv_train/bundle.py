@@ -1,0 +1,199 @@
+"""The model folder: written whole or not at all, named by its digest, and refused when anything in it changed.
+
+A bundle holds weights (safetensors, LightGBM text or JSON), `config.json`, `contract.json`, the encoding and the anchors
+it was trained with, and members of a blend as bundles below `members/`. `digests.json` is written last. No pickle.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ltv_features.aggregates import NAMES
+from ltv_features.contract import CATEGORICAL_FIELDS, NUMERIC_FIELDS, SCHEMA_VERSION
+from ltv_features.encode import Encoding
+from ltv_features.errors import BundleRefused, InputMissing
+from ltv_train.anchors import Anchors
+
+DIGESTS = "digests.json"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_MAX_FILE_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model folder: its kind, what it was built with, and where it lies."""
+
+    path: Path
+    digest: str
+    kind: str
+    config: Mapping[str, Any]
+
+    @property
+    def horizons_days(self) -> tuple[int, ...]:
+        """The cumulative horizons that the model speaks about."""
+        return tuple(self.config["horizons_days"])
+
+    @property
+    def periods_days(self) -> list[tuple[int, int]]:
+        """The consecutive periods behind the horizons."""
+        return list(zip((0, *self.horizons_days[:-1]), self.horizons_days, strict=True))
+
+    def bytes_of(self, name: str) -> bytes:
+        """The content of one file."""
+        return (self.path / name).read_bytes()
+
+    def json_of(self, name: str) -> Any:
+        """The value of one JSON file."""
+        return json.loads(self.bytes_of(name))
+
+    def encoding(self) -> Encoding:
+        """The vocabulary and scales of training."""
+        return Encoding.from_parts(
+            pq.read_table(io.BytesIO(self.bytes_of("vocab.parquet"))), self.json_of("scaling.json")
+        )
+
+    def anchors(self) -> Anchors:
+        """The anchors of training; scoring uses the entry of the origin."""
+        return Anchors.from_dict(self.json_of("anchor.json"))
+
+    def member(self, name: str) -> "Bundle":
+        """A member of a blend."""
+        return load(self.path / "members" / checked_name(name))
+
+
+def write(
+    parent: str | Path,
+    *,
+    kind: str,
+    config: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    encoding: Encoding | None = None,
+    anchors: Anchors | None = None,
+    members: Mapping[str, Bundle] | None = None,
+) -> Bundle:
+    """A new bundle below `parent`, verified after writing; the same content again is left as it is.
+
+    Raises BundleRefused when a name could leave the folder.
+    """
+    whole = dict(files) | {"config.json": _json({"kind": kind, **config}), "contract.json": _json(contract_facts())}
+    if encoding is not None:
+        vocabulary, scaling = encoding.to_parts()
+        whole |= {"vocab.parquet": _parquet(vocabulary), "scaling.json": _json(scaling)}
+    if anchors is not None:
+        whole["anchor.json"] = _json(anchors.to_dict())
+    whole.setdefault("card.md", _card(kind, config).encode())
+    for name, member in (members or {}).items():
+        prefix = f"members/{checked_name(name)}"
+        whole |= {f"{prefix}/{path}": (member.path / path).read_bytes() for path in _listed(member.path)}
+    for path in whole:
+        for part in path.split("/"):
+            checked_name(part)
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(whole.items())}
+    digest = hashlib.sha256(_json(digests)).hexdigest()[:16]
+    target = Path(parent) / digest
+    if not (target / DIGESTS).exists():
+        _place(target, whole | {DIGESTS: _json(digests)})
+    return load(target)
+
+
+def load(path: str | Path) -> Bundle:
+    """The bundle at `path`, every file checked. Raises InputMissing without one, BundleRefused with the difference."""
+    folder = Path(path)
+    if not (folder / DIGESTS).is_file():
+        raise InputMissing(f"bundle {folder}: no {DIGESTS}, so it was never finished; next: run train and evaluate")
+    digests = json.loads((folder / DIGESTS).read_bytes())
+    listed = set(_listed(folder))
+    problems = [f"{name}: not in the digests" for name in sorted(listed - set(digests) - {DIGESTS})]
+    problems += [f"{name}: missing" for name in sorted(set(digests) - listed)]
+    for name in sorted(set(digests) & listed):
+        if (folder / name).stat().st_size > _MAX_FILE_BYTES:
+            problems.append(f"{name}: larger than {_MAX_FILE_BYTES} bytes")
+        elif (actual := hashlib.sha256((folder / name).read_bytes()).hexdigest()) != digests[name]:
+            problems.append(f"{name}: expected SHA-256 {digests[name][:16]}..., actual {actual[:16]}...")
+    if not problems:
+        problems = _contract_problems(json.loads((folder / "contract.json").read_bytes()))
+    if problems:
+        raise BundleRefused(f"bundle {folder}: " + "; ".join(problems) + "; next: train again with this version")
+    config = json.loads((folder / "config.json").read_bytes())
+    return Bundle(folder, hashlib.sha256(_json(digests)).hexdigest()[:16], config["kind"], config)
+
+
+def contract_facts() -> dict[str, Any]:
+    """What a model silently relies on: if any of it differs, the model must not speak."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "aggregates": list(NAMES),
+        "categorical_fields": list(CATEGORICAL_FIELDS),
+        "numeric_fields": list(NUMERIC_FIELDS),
+    }
+
+
+def checked_name(name: str) -> str:
+    """`name` itself. Raises BundleRefused when it is not 1 to 64 of letters, digits, '.', '_', '-' without leading dot."""
+    if not _NAME.fullmatch(name):
+        raise BundleRefused(f"bundle file name {name!r}: expected {_NAME.pattern}")
+    return name
+
+
+def _contract_problems(stored: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for key, here in contract_facts().items():
+        there = stored.get(key)
+        if here == there:
+            continue
+        if isinstance(here, list) and isinstance(there, list):
+            gone, new = [x for x in there if x not in here], [x for x in here if x not in there]
+            problems.append(f"{key}: only in the bundle {gone}, only in this code {new}, or another order")
+        else:
+            problems.append(f"{key}: the bundle has {there!r}, this code has {here!r}")
+    return problems
+
+
+def _listed(folder: Path) -> list[str]:
+    """Relative paths of all regular files. Raises BundleRefused on a link, which could lead out of the folder."""
+    found = []
+    for place in sorted(folder.rglob("*")):
+        if place.is_symlink():
+            raise BundleRefused(f"bundle {folder}: {place.name} is a link; next: copy the bundle as plain files")
+        if place.is_file():
+            found.append(place.relative_to(folder).as_posix())
+    return found
+
+
+def _place(target: Path, whole: Mapping[str, bytes]) -> None:
+    hidden = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    for path in sorted(whole, key=lambda name: name == DIGESTS):
+        place = hidden / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(whole[path])
+    if target.exists():  # left half-written by a run that died
+        shutil.rmtree(target)
+    hidden.rename(target)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+def _card(kind: str, config: Mapping[str, Any]) -> str:
+    facts = "\n".join(
+        f"- {key}: {value}" for key, value in sorted(config.items()) if not isinstance(value, dict | list)
+    )
+    return f"# {config.get('name', kind)}\n\nA model of kind `{kind}` for horizons {config['horizons_days']} days.\n\n{facts}\n"
