@@ -30,8 +30,8 @@ def require_columns(needed: Iterable[str], actual: Iterable[str], *, where: str)
         near = difflib.get_close_matches(column, present, n=1, cutoff=0.5)
         hints.append(f"{column!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     raise ContractBroken(
-        f"{where}: expected columns {', '.join(hints)}, actual columns: {', '.join(present)}; next: correct the names in "
-        "the configuration, or the delimiter of the source"
+        f"{where}: expected columns {', '.join(hints)}, actual columns: {', '.join(present)}; next: correct the "
+        "names in the configuration, or the delimiter of the source"
     )
 
 

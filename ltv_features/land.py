@@ -95,7 +95,7 @@ def _with_extra(rows: DataFrame, digest: str, landed_ts: datetime) -> DataFrame:
 
 
 def _as_landed_before(lake: Lake, name: str, rows: DataFrame) -> DataFrame:
-    """`rows` with the columns and types of the raw table, when there is one. Raises ContractBroken on a changed type."""
+    """`rows` with the columns and types of the raw table, if there is one. Raises ContractBroken on a changed type."""
     if not lake.exists(raw_table(name)):
         return rows
     table = {field.name: field.dataType for field in lake.read(raw_table(name)).schema}
@@ -107,8 +107,8 @@ def _as_landed_before(lake: Lake, name: str, rows: DataFrame) -> DataFrame:
     ]
     if changed:
         raise ContractBroken(
-            f"source {name!r}: column types differ from the files landed before: {'; '.join(changed)}; next: deliver the "
-            "old types, or land under a new source name"
+            f"source {name!r}: column types differ from the files landed before: {'; '.join(changed)}; next: deliver "
+            "the old types, or land under a new source name"
         )
     if new := sorted(set(given) - set(table)):
         log.warning("source %s: new columns %s are left out; the raw table keeps its first columns", name, new)

@@ -12,8 +12,8 @@ from ltv_features.parsing import quoted, words
 def with_lookup(rows: DataFrame, raw: DataFrame, lookup: Lookup) -> DataFrame:
     """`rows` with the struct `_brought` and `_lookup_missed` (only ever true when the lookup is required).
 
-    Keys are compared as trimmed text. Of several deliveries of a key the latest landed counts. Raises ContractBroken when
-    one delivery says two things about one key, or when a brought column is also an own column.
+    Keys are compared as trimmed text. Of several deliveries of a key the latest landed counts. Raises ContractBroken
+    when one delivery says two things about one key, or when a brought column is also an own column.
     """
     own = rows.schema["_own"].dataType
     require_columns(lookup.on, own.names, where=f"lookup in {lookup.source!r}")  # type: ignore[attr-defined]
@@ -21,7 +21,8 @@ def with_lookup(rows: DataFrame, raw: DataFrame, lookup: Lookup) -> DataFrame:
     clash = sorted(set(lookup.columns) & set(own.names))  # type: ignore[attr-defined]
     if clash:
         raise ContractBroken(
-            f"lookup in {lookup.source!r}: columns {clash} are also columns of the source; next: rename them in one of the files"
+            f"lookup in {lookup.source!r}: columns {clash} are also columns of the source; next: rename "
+            "them in one of the files"
         )
     table = _by_key(raw, lookup)
     kinds = {field.name: field.dataType for field in own.fields}  # type: ignore[attr-defined]
@@ -42,7 +43,7 @@ def _by_key(raw: DataFrame, lookup: Lookup) -> DataFrame:
     )
     if not (torn := each.where("_versions > 1").limit(1)).isEmpty():
         raise ContractBroken(
-            f"lookup in {lookup.source!r}: expected one row a key, actual: {torn.count()} or more keys with contradicting rows "
-            "in one file; next: deliver a file with one row for each key"
+            f"lookup in {lookup.source!r}: expected one row a key, actual: {torn.count()} or more keys with contradicting "
+            "rows in one file; next: deliver a file with one row for each key"
         )
     return each.groupBy(*keys).agg(F.max_by("_brought", "_delivery").alias("_brought"))

@@ -37,7 +37,7 @@ def words(column: Column, kind: T.DataType) -> Column:
 
 
 def is_given(column: Column, kind: T.DataType) -> Column:
-    """Whether the source says anything there: neither null nor blank text (NaN counts as said, and is refused later)."""
+    """Whether the source says anything there: neither null nor blank text (NaN is said, and refused later)."""
     return words(column, kind).isNotNull() if isinstance(kind, T.StringType) else column.isNotNull()
 
 
@@ -68,15 +68,15 @@ def exact_decimal(column: Column, kind: T.DataType, digits: int) -> Column:
 
 
 def minor_units(amount: Column, digits: int) -> Column:
-    """A bigint of minor units from an exact decimal, rounded half up where it has more digits (unit price x quantity)."""
+    """A bigint of minor units from an exact decimal, rounded half up where it has more digits (price x quantity)."""
     return F.round(amount * F.lit(10**digits).cast("decimal(5,0)"), 0).cast("bigint")
 
 
 def instant(column: Column, kind: T.DataType, *, formats: Sequence[str], zone: str) -> Column:
     """A UTC timestamp; null when no format reads the value. The first format that reads it wins.
 
-    Without formats text must be ISO 8601: a date, or date and time, with or without an offset. Text without an offset is
-    wall time in `zone` (a time inside a spring gap moves forward, one that happens twice in autumn is the earlier).
+    Without formats text must be ISO 8601: a date, or date and time, with or without an offset. Text without an offset
+    is wall time in `zone` (a time inside a spring gap moves forward, one that happens twice in autumn is the earlier).
     Timestamps of Parquet are instants already and stay.
     """
     if isinstance(kind, T.TimestampType):

@@ -47,7 +47,7 @@ class Sieved:
         return self.counts.get(QUARANTINED, 0) / judged if judged else 0.0
 
     def hop(self, name: str, rows_out: int) -> Hop:
-        """The ledger's account; kept rows that became no row of their own (older versions of one key) are duplicates."""
+        """The ledger's account; kept rows that became no row of their own (older ones of a key) are duplicates."""
         merged = self.counts.get(KEPT, 0) - rows_out
         accounted = {outcome: self.counts.get(outcome, 0) for outcome in (ANONYMOUS, DUPLICATE, QUARANTINED)}
         return Hop(name, self.rows_in, rows_out, accounted | {DUPLICATE: accounted[DUPLICATE] + merged})
@@ -69,7 +69,7 @@ class Sieved:
 def sieve_events(
     lake: Lake, settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int, *, first: bool
 ) -> Sieved:
-    """The new rows of an event source with the columns of `events`; `first` says that none of it was ingested before."""
+    """The new rows of an event source with the columns of `events`; `first`: none of it was ingested before."""
     source = settings.sources[name]
     assert source.events is not None
     columns = source.events.columns
@@ -121,8 +121,8 @@ def _outcome(has_no_user: Column) -> Column:
     outcome = (
         F.when(F.col("_corrupt").isNotNull(), F.lit(QUARANTINED)).when(has_no_user, F.lit(ANONYMOUS)).otherwise(kept)
     )
-    # Always true, but Spark cannot know: else it would push every filter on the outcome below the projection and work out
-    # all rules again inside it, in code too long to be compiled (measured: 10 s instead of 2 s for 1.5 M rows).
+    # Always true, but Spark cannot know: else it would push every filter on the outcome below the projection and work
+    # out all rules again inside it, in code too long to be compiled (measured: 10 s instead of 2 s for 1.5 M rows).
     return F.when(F.monotonically_increasing_id() >= 0, outcome)
 
 
@@ -136,7 +136,7 @@ def _counts(rows: DataFrame) -> dict[str, int]:
 
 
 def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame) -> DataFrame:
-    """`_repeated` also where the event is there already, in the months of the new rows and `lateness_days` around them."""
+    """`_repeated` also where the event is there already, in the months of the new rows, `lateness_days` around."""
     kept = rows.where(F.col("_outcome") == KEPT)
     days = settings.ingest.lateness_days
     span = kept.agg(
@@ -154,6 +154,7 @@ def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame)
 def _check_zone(name: str, mapping: EventMapping, read: Reader) -> None:
     if mapping.time_zone != "UTC" and read.is_timestamp(mapping.columns.time):
         raise ContractBroken(
-            f"source {name!r}: time_zone = {mapping.time_zone!r} applies to text, but column {mapping.columns.time!r} is "
-            "already an instant (Parquet timestamps without a zone are read as UTC); next: set time_zone = 'UTC' or deliver text"
+            f"source {name!r}: time_zone = {mapping.time_zone!r} applies to text, but column {mapping.columns.time!r} "
+            "is already an instant (Parquet timestamps without a zone are read as UTC); next: set time_zone = 'UTC' or "
+            "deliver text"
         )

@@ -4,10 +4,10 @@ What is read is held against the manifest: digests once before the first epoch (
 """
 
 import io
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -23,8 +23,6 @@ from ltv_train import petastorm_compat
 from ltv_train.plan import Bucket, Plan, Read, ShardFile, reading_plan
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-Made = TypeVar("Made")
 
 MANIFEST = "manifest.json"
 POOL_BLOCKS = 64
@@ -85,12 +83,12 @@ class Arrays:
 class Padded:
     """One step as arrays [B, width] by the names of the blocks: tokens [B, T], `weight` [B, 1], and so on.
 
-    `examples` says how many are real: B, or 0 for the one row of weight 0 that stands in where a rank has none left.
+    `rows` says how many are real: B, or 0 for the one row of weight 0 that stands in where a rank has none left.
     """
 
     columns: Mapping[str, Array]
     length: int
-    examples: int
+    rows: int
 
 
 def load_manifest(folder: str) -> Manifest:
@@ -171,22 +169,6 @@ def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size
     return reading_plan(buckets, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
 
 
-def batches(
-    manifest: Manifest,
-    split: str,
-    *,
-    make: Callable[[Padded], Made],
-    rank: int,
-    world: int,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-) -> Iterator[Made]:
-    """One epoch of one rank as what `make` turns a step into: encoding and anchor belong to the maker."""
-    plan = plan_of(manifest, split, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
-    return map(make, padded_batches(manifest, split, plan))
-
-
 def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padded]:
     """The steps of a plan, through Petastorm; a rank without examples left steps on a row of weight 0.
 
@@ -199,10 +181,10 @@ def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padde
     try:
         for length in plan.steps:
             batch = next(steps[length])
-            counted += batch.examples
+            counted += batch.rows
             yield batch
         for source in steps.values():
-            counted += sum(batch.examples for batch in source)
+            counted += sum(batch.rows for batch in source)
     finally:
         for source in steps.values():
             source.close()

@@ -1,221 +1,186 @@
-"""Training in plain PyTorch, one process or one rank of many: epochs, validation, averaging, early stopping.
+"""One epoch of training, in plain PyTorch. Knows nothing of where batches come from or of who else trains.
 
-Losses are sums and weights added over ranks and divided once. The loop knows no Ray: whoever runs it hands in `reduce`
-(adds a tensor over ranks) and takes a `Progress` after every epoch, which together with the `Learner` is all that a
-resumed run needs.
+Ranks are known only as a sum over them: every loss is a sum divided once by the sum of all ranks' weights, so a batch
+that is short on one rank counts for what it holds.
 """
 
+import copy
 import logging
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ltv_features.errors import TrainingFailed
 from ltv_train.batch import Batch
-from ltv_train.losses import PARTS, LossSums, total, value_loss
-from ltv_train.models.network import NetworkShape, ValueNetwork
+from ltv_train.models.heads import LOSS_TERMS, LOSS_WEIGHTS
+from ltv_train.models.value import ValueNetwork
 
-log = logging.getLogger("ltv.train")
-
-Reduce = Callable[[Tensor], Tensor]
-Feed = Callable[[int], Iterable[Batch]]
-"""The batches of an epoch; of validation the epoch number is ignored."""
-
-_EMA = 0.99
-_WARM_UP_SHARE = 0.05
-_MAX_BAD_STEPS = 5
-_SMALLEST_START = 0.05
+log = logging.getLogger(__name__)
+WARM_UP_SHARE = 0.05
+AVERAGED_SHARE = 0.1
+"""The weight average looks back over about this share of all steps."""
+MOST_SKIPPED_IN_A_ROW = 5
+_LOG_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class FitPlan:
-    """How long and how hard to train: `steps_per_epoch` is the same on all ranks."""
+class Ranks:
+    """This process among those that train together; `total` adds a tensor up over all of them."""
 
-    epochs: int
-    steps_per_epoch: int
-    learning_rate: float
-    weight_decay: float
-    clip_norm: float
-    patience_epochs: int
-    seed: int
+    rank: int = 0
+    world: int = 1
+    total: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a fit has come; plain values, so that it can be stored. `best_epoch` is 0 until one was validated."""
+class Recipe:
+    """How the optimiser walks: `steps` in all, peak learning rate, decay, and the longest gradient."""
 
-    epoch: int = 0
-    step: int = 0
-    best_epoch: int = 0
-    best_loss: float = float("inf")
-    skipped_steps: int = 0
-    history: tuple[dict[str, float], ...] = field(default=())
-    examples: tuple[int, ...] = field(default=())
-
-    def done(self, plan: FitPlan) -> bool:
-        """Whether all epochs are over or validation has not improved for too long."""
-        return self.epoch >= plan.epochs or (0 < self.best_epoch <= self.epoch - plan.patience_epochs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> "Progress":
-        """The progress that `to_dict` wrote."""
-        return Progress(**values | {"history": tuple(values["history"]), "examples": tuple(values["examples"])})
+    steps: int
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
 
 
+@dataclass
 class Learner:
-    """A network in training: weights, their running average, the best average so far, optimiser and schedule."""
+    """Everything that changes while a network learns; a checkpoint holds exactly this.
 
-    def __init__(self, shape: NetworkShape, plan: FitPlan, *, device: str = "cpu") -> None:
-        torch.manual_seed(plan.seed)
-        self.device = device
-        self.model = ValueNetwork(shape).to(device)
-        self.step_model: nn.Module = self.model
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(_EMA))
-        self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
-        steps = plan.epochs * plan.steps_per_epoch
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser,
-            max_lr=plan.learning_rate,
-            total_steps=max(steps, 2) + 1,
-            pct_start=max(_WARM_UP_SHARE, 1.5 / (max(steps, 2) + 1)),
-            cycle_momentum=False,
-        )
+    `model` may be wrapped for several ranks and shares its weights with `bare`; `averaged` is the running mean of the
+    weights and is what is validated and published; `scales` are the loss terms at the start.
+    """
 
-    def state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs, as tensors and plain values."""
-        return {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "best": self.best,
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "random": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to a stored state."""
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.best = state["best"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["random"])
-
-    def keep_best(self) -> None:
-        """Remembers the averaged weights as the best so far."""
-        self.best = {name: value.clone() for name, value in self.average.module.state_dict().items()}
-
-
-def train(
-    learner: Learner,
-    plan: FitPlan,
-    training: Feed,
-    validation: Feed,
-    *,
-    reduce: Reduce,
-    world: int = 1,
-    progress: Progress | None = None,
-    name: str = "network",
-) -> Iterator[Progress]:
-    """Progress after each epoch until the plan is done. Raises TrainingFailed when the loss stays non-finite."""
-    now = progress or Progress()
-    while not now.done(plan):
-        started = time.monotonic()
-        trained = train_epoch(learner, training(now.epoch), plan, reduce=reduce, world=world)
-        held_out = evaluate(learner, validation(now.epoch), reduce=reduce)
-        better = held_out < now.best_loss
-        if better:
-            learner.keep_best()
-        epoch, step = now.epoch + 1, now.step + trained.steps
-        row = {"epoch": epoch, "step": step, "train_loss": trained.loss, "validation_loss": held_out}
-        now = replace(
-            now,
-            epoch=epoch,
-            step=step,
-            best_epoch=epoch if better else now.best_epoch,
-            best_loss=min(held_out, now.best_loss),
-            skipped_steps=now.skipped_steps + trained.skipped,
-            history=(*now.history, row),
-            examples=(*now.examples, trained.examples),
-        )
-        seconds = time.monotonic() - started
-        log.info(
-            "%s: epoch %d of %d, step %d, loss %.4f, validation %.4f%s, %.0f examples/s a rank, %.0f s to go",
-            *(name, epoch, plan.epochs, step, trained.loss, held_out, " (best)" if better else ""),
-            *(trained.examples / max(seconds, 1e-9), seconds * (plan.epochs - epoch)),
-        )
-        yield now
+    model: nn.Module
+    bare: ValueNetwork
+    averaged: ValueNetwork
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    recipe: Recipe
+    step: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    scales: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """What one rank saw in an epoch; `loss` is over all ranks."""
+class Epoch:
+    """What one pass said: mean loss over all ranks, steps taken, and real examples that this rank read."""
 
     loss: float
     steps: int
     examples: int
-    skipped: int
 
 
-def train_epoch(
-    learner: Learner, batches: Iterable[Batch], plan: FitPlan, *, reduce: Reduce, world: int
-) -> EpochResult:
-    """One pass. A step whose loss or gradient is not finite is skipped and counted; five in a row end the fit."""
+def start(network: ValueNetwork, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> Learner:
+    """A learner before its first step; `wrap` makes the model that ranks share."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, recipe.steps))
+    averaged = copy.deepcopy(network).eval().requires_grad_(False)
+    return Learner(wrap(network), network, averaged, optimiser, schedule, recipe)
+
+
+def rate(step: int, steps: int) -> float:
+    """The share of the peak learning rate at a step: 5 % linear warm-up, then a cosine to nearly 0.
+
+    >>> [round(rate(step, 100), 2) for step in (0, 4, 5, 52, 99)]
+    [0.2, 1.0, 1.0, 0.51, 0.0]
+    """
+    warm = max(1, round(steps * WARM_UP_SHARE))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+
+
+def train_epoch(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
+    """One pass over `batches`, ending early when all steps of the recipe are done.
+
+    Raises TrainingFailed when five steps in a row had a loss or gradient that is not finite.
+    """
     learner.model.train()
-    sums, steps, examples, skipped, bad = torch.zeros(len(PARTS) + 1), 0, 0, 0, 0
+    total, weight, first, examples = 0.0, 0.0, learner.step, 0
+    began = told = time.monotonic()
     for batch in batches:
-        there = batch.to(learner.device)
-        parts = value_loss(learner.model.head, learner.step_model(there), there)
-        both = reduce(torch.cat([parts.sums.detach(), parts.weight.detach()[None]]).clone())
-        weight = both[-1]
-        if float(learner.model.start_losses.sum()) == 0.0 and float(weight) > 0 and bool(both.isfinite().all()):
-            learner.model.start_losses.copy_((both[:-1] / weight).abs().clamp(min=_SMALLEST_START))
-        if not bool(both.isfinite().all()):
-            skipped, bad = skipped + 1, bad + 1
-            if bad == _MAX_BAD_STEPS:
-                raise TrainingFailed(f"the loss was not finite for {bad} steps in a row at step {steps}")
-            steps += 1
-            continue
-        bad = 0
-        # ranks average their gradients, so each rank divides its sums by its fair share of all weight
-        loss = total(LossSums(parts.sums, weight / world), learner.model.start_losses.clamp(min=1e-9))
-        learner.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(learner.model.parameters(), plan.clip_norm)
-        learner.optimiser.step()
-        learner.schedule.step()
-        learner.average.update_parameters(learner.model)
-        sums += both.cpu()
-        steps += 1
+        loss, counted = _step(learner, batch.to(device), ranks)
         examples += int((batch.weight > 0).sum())
-    return EpochResult(_mean_loss(sums, learner), steps, examples, skipped)
+        total, weight = total + loss * counted, weight + counted
+        now = time.monotonic()
+        if ranks.rank == 0 and now - told > _LOG_SECONDS:
+            told = now
+            _tell(learner, name, learner.step - first, examples, now - began)
+        if learner.step >= learner.recipe.steps:
+            break
+    return Epoch(total / weight if weight else math.nan, learner.step - first, examples)
 
 
-@torch.no_grad()
-def evaluate(learner: Learner, batches: Iterable[Batch], *, reduce: Reduce) -> float:
-    """The loss of the averaged weights over all ranks."""
-    model = learner.average.module
-    model.eval()
-    sums = torch.zeros(len(PARTS) + 1, device=learner.device)
-    for batch in batches:
-        there = batch.to(learner.device)
-        parts = value_loss(model.head, model(there), there)
-        sums += torch.cat([parts.sums, parts.weight[None]])
-    return _mean_loss(reduce(sums).cpu(), learner)
+def validate(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> float:
+    """The loss of the averaged weights over all ranks; NaN when there is nothing to validate on."""
+    sums = torch.zeros(len(LOSS_TERMS) + 1, dtype=torch.float64)
+    with torch.no_grad():
+        for batch in batches:
+            here = batch.to(device)
+            parts, weight = learner.averaged.head.loss(learner.averaged(here), here.labels, here.weight)
+            sums += torch.cat([parts, weight[None]]).double().cpu()
+    sums = ranks.total(sums)
+    if learner.scales is None or not sums[-1] > 0:
+        return math.nan
+    return float(_weighted(sums[:-1] / sums[-1], learner.scales.double().cpu()))
 
 
-def _mean_loss(sums: Tensor, learner: Learner) -> float:
-    start = learner.model.start_losses.cpu().clamp(min=1e-9)
-    return float(total(LossSums(sums[:-1], sums[-1]), start))
+def _step(learner: Learner, batch: Batch, ranks: Ranks) -> tuple[float, float]:
+    """The step's loss over all ranks and its weight, (0, 0) for a skipped step."""
+    sums, weight = learner.bare.head.loss(learner.model(batch), batch.labels, batch.weight)
+    everywhere = ranks.total(torch.cat([sums.detach(), weight[None]]))
+    of_all = everywhere[-1].clamp(min=1e-9)
+    if learner.scales is None and bool(torch.isfinite(everywhere).all()) and everywhere[-1] > 0:
+        learner.scales = (everywhere[:-1] / of_all).abs().clamp(min=1e-3)
+    learner.optimiser.zero_grad(set_to_none=True)
+    usable = learner.scales is not None and bool(torch.isfinite(everywhere).all())
+    if usable and learner.scales is not None:
+        (_weighted(sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(learner.bare.parameters(), learner.recipe.clip_norm)
+        usable = bool(torch.isfinite(norm))
+    learner.step += 1
+    if not usable or learner.scales is None:
+        _skip(learner)
+        return 0.0, 0.0
+    learner.skipped_in_a_row = 0
+    learner.optimiser.step()
+    learner.schedule.step()
+    _average(learner)
+    return float(_weighted(everywhere[:-1] / of_all, learner.scales)), float(everywhere[-1])
+
+
+def _weighted(terms: Tensor, scales: Tensor) -> Tensor:
+    return (terms / scales * terms.new_tensor(LOSS_WEIGHTS)).sum()
+
+
+def _skip(learner: Learner) -> None:
+    learner.schedule.step()
+    learner.skipped += 1
+    learner.skipped_in_a_row += 1
+    if learner.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+        raise TrainingFailed(
+            f"step {learner.step}: {MOST_SKIPPED_IN_A_ROW} steps in a row without a finite loss and gradient; expected "
+            "finite numbers; next: look for extreme amounts in the training rows, or lower train.lstm.learning_rate"
+        )
+
+
+def _average(learner: Learner) -> None:
+    """Moves the averaged weights towards the current ones; early on it looks back over fewer steps."""
+    window = max(1.0, learner.recipe.steps * AVERAGED_SHARE)
+    move = 1 / min(window, 1 + learner.step / 4)
+    with torch.no_grad():
+        for mean, now in zip(learner.averaged.parameters(), learner.bare.parameters(), strict=True):
+            mean.lerp_(now, move)
+
+
+def _tell(learner: Learner, name: str, steps: int, examples: int, seconds: float) -> None:
+    left = (learner.recipe.steps - learner.step) * seconds / max(1, steps)
+    log.info(
+        "%s: step %d of %d, %.0f examples/s on this rank, about %.0f s left",
+        name, learner.step, learner.recipe.steps, examples / seconds, left,
+    )  # fmt: skip

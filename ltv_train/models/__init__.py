@@ -1,6 +1,33 @@
-"""Room: what is learned: encoders by name, heads, and the network that joins them.
-
-Reads: batches of tensors.
+"""Room: what is learned: encoders by name, and heads that own their mathematics.
+Reads: batches.
 Writes: nothing.
-May import: Torch, batch, contract. No Spark, no Ray, no Petastorm, no files, no settings of a run.
+May import: Torch, the batch and the losses; no Spark, no Ray, no reader of shards, no loop.
 """
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from ltv_train.models.mlp import MlpEncoder
+from ltv_train.models.recurrent import RecurrentEncoder
+from ltv_train.models.shape import Encoded, Shape
+from ltv_train.models.value import ValueNetwork
+
+ENCODERS: dict[str, Callable[[Shape], nn.Module]] = {
+    "mlp": MlpEncoder,
+    "rnn": lambda shape: RecurrentEncoder(shape, "rnn"),
+    "gru": lambda shape: RecurrentEncoder(shape, "gru"),
+    "lstm": lambda shape: RecurrentEncoder(shape, "lstm"),
+}
+"""Every encoder: name -> how it is built. A new model joins, and is tested, by being listed here."""
+
+
+def build(encoder: str, shape: Shape, *, residual: bool, seed: int) -> ValueNetwork:
+    """The network with weights that follow from `seed` alone. Raises KeyError for an encoder that is not registered."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ValueNetwork(ENCODERS[encoder](shape), shape, residual=residual)
+
+
+__all__ = ["ENCODERS", "Encoded", "Shape", "ValueNetwork", "build"]

@@ -1,71 +1,114 @@
-"""The value head: one hazard a period and a zero-inflated log-normal for the cumulative spend of every horizon.
+"""The value head: one hazard a period, a zero-inflated log-normal amount a period; one parameterisation for all it says.
 
-Source of the likelihood: Wang, Liu, Miao, "A Deep Probabilistic Model for Customer Lifetime Value Prediction" (2019),
-here on cumulative spend, with the zero gate taken from the hazards, so that one number is both gate and P(buy):
-
-    P(H) = 1 - prod over periods up to H of (1 - q)        never falls with H
-    c(H) = sum over periods up to H of exp(location)       mean spend of a buyer, never falls with H
-    spend(H) is 0 with probability 1 - P(H), else log-normal with mean c(H) and deviation sigma(H) of its logarithm
-
-A period that is only partly mature (exposure e) observes the gate 1 - (1 - q)^e and the share e of its location's
-spend. The location may be a residual on the classical anchor; the probability never is. Money is in money scales.
+B users, P periods, H = P cumulative horizons. The hazard q of a period is zero gate and purchase probability at once:
+P(purchase by h) = 1 - prod(1 - q), so it never falls with the horizon, and neither does the mean, a running sum.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIGMA_MIN, SIGMA_MAX = 0.1, 2.0
+from ltv_train import losses
+
+LEAST_SIGMA, MOST_SIGMA = 0.1, 2.0
 _RAW = 3
+_MOST_LOGIT = 15.0
+_LEAST_LOG, _MOST_LOG = -10.0, 12.0
+LOSS_TERMS = ("likelihood", "deviance", "purchase")
+LOSS_WEIGHTS = (1.0, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
-class ValueParameters:
-    """Per horizon [B, H]: probability of buying, mean spend of a buyer, deviation of the logarithm of a buyer's spend."""
+class Params:
+    """Of every whole period [B, P]: log(1 - q), log q, location and sigma of log spend given a purchase, log mean."""
 
-    probability: Tensor
-    buyer_mean: Tensor
+    log_survival: Tensor
+    log_chance: Tensor
+    location: Tensor
     sigma: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        """[B, H] expected spend."""
-        return self.probability * self.buyer_mean
-
-    @property
-    def mu(self) -> Tensor:
-        """[B, H] mean of the logarithm of a buyer's spend."""
-        return self.buyer_mean.log() - self.sigma.square() / 2
-
-    @property
-    def median(self) -> Tensor:
-        """[B, H] median spend: 0 where buying is no likelier than not, else the buyers' quantile (P - 1/2) / P."""
-        quantile = ((self.probability - 0.5) / self.probability).clamp(1e-6, 1 - 1e-6)
-        positive = torch.exp(self.mu + self.sigma * torch.special.ndtri(quantile))
-        return torch.where(self.probability > 0.5, positive, torch.zeros_like(positive))
+    log_mean: Tensor
 
 
 class ValueHead(nn.Module):
-    """Features [B, D] to raw numbers [B, P, 3], and from those to parameters."""
+    """Maps [B, D] to what is said about spend and purchase. `residual`: the mean is the anchor's times a correction."""
 
-    def __init__(self, width: int, periods: int, *, residual_on_anchor: bool) -> None:
+    def __init__(self, width: int, periods: int, *, residual: bool) -> None:
         super().__init__()
-        self.periods, self.residual = periods, residual_on_anchor
-        self.raw = nn.Linear(width, periods * _RAW)
-        nn.init.zeros_(self.raw.bias)
-        nn.init.normal_(self.raw.weight, std=0.02)
+        self.n_raw = _RAW * periods
+        self.residual = residual
+        self.project = nn.Linear(width, self.n_raw)
+        nn.init.normal_(self.project.weight, std=0.01)
+        nn.init.zeros_(self.project.bias)
 
-    def forward(self, x_BD: Tensor) -> Tensor:
-        return torch.as_tensor(self.raw(x_BD).reshape(len(x_BD), self.periods, _RAW))
+    def forward(self, summary_BD: Tensor, anchor_log_BP: Tensor) -> Params:
+        """The parameters; amounts in the money scale of the encoding."""
+        return self.params(self.project(summary_BD), anchor_log_BP)
 
-    def params(self, raw_BP3: Tensor, anchor_log_BP: Tensor, exposure_BP: Tensor | None = None) -> ValueParameters:
-        """Parameters of the observed part of each horizon; of the whole horizon without `exposure_BP`."""
-        exposure = torch.ones_like(anchor_log_BP) if exposure_BP is None else exposure_BP
-        location = raw_BP3[:, :, 1] + (anchor_log_BP if self.residual else 0.0)
-        spend = torch.cumsum(torch.exp(location.clamp(-20, 20)) * exposure, dim=1)
-        log_stay = torch.cumsum(functional.logsigmoid(-raw_BP3[:, :, 0]) * exposure, dim=1)
-        probability = -torch.expm1(log_stay)
-        sigma = SIGMA_MIN + (SIGMA_MAX - SIGMA_MIN) * torch.sigmoid(raw_BP3[:, :, 2])
-        return ValueParameters(probability.clamp(1e-6, 1 - 1e-6), spend.clamp(min=1e-9), sigma)
+    def params(self, raw: Tensor, anchor_log: Tensor) -> Params:
+        """[B, 3 P] raw numbers to parameters inside their bounds.
+
+        With a residual the third number is the log ratio of the mean to the anchor's, and the location follows from
+        mean = q exp(location + sigma^2 / 2); the gate gets no gradient through that identity, so money cannot bend a
+        probability. The probability never sees the anchor's logit.
+        """
+        logit, moved, spread = raw.unflatten(1, (_RAW, -1)).unbind(1)
+        log_survival = -functional.softplus(logit.clamp(-_MOST_LOGIT, _MOST_LOGIT))
+        log_chance = losses.log_chance(log_survival)
+        sigma = LEAST_SIGMA + (MOST_SIGMA - LEAST_SIGMA) * torch.sigmoid(spread)
+        if self.residual:
+            log_mean = (anchor_log + moved).clamp(_LEAST_LOG, _MOST_LOG)
+            location = log_mean - log_chance.detach() - sigma.square() / 2
+        else:
+            location = moved.clamp(_LEAST_LOG, _MOST_LOG)
+            log_mean = log_chance + location + sigma.square() / 2
+        return Params(log_survival, log_chance, location, sigma, log_mean)
+
+    def loss(self, said: Params, labels: Mapping[str, Tensor], weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted sums [3] of LOSS_TERMS and the sum of weights they are to be divided by.
+
+        A period observed for a share e of its length has hazard 1 - (1 - q)^e and mean e times that of the whole; its
+        location follows. Likelihood is by period, deviance and purchase by cumulative horizon, over what was observed.
+        """
+        counted = labels["mask"] * weight[:, None]
+        exposure = torch.where(labels["mask"] > 0, labels["exposure"].clamp(min=1e-3), torch.ones_like(counted))
+        spend = labels["spend_minor"].clamp(min=0)
+        survival = said.log_survival * exposure
+        moved = torch.log(exposure) + said.log_chance - losses.log_chance(survival)
+        likelihood = losses.hazard_bce(survival, (spend > 0).to(spend.dtype)) + losses.log_normal_nll(
+            spend, said.location + moved.detach(), said.sigma
+        )
+        seen = labels["mask"] * exposure
+        mean = torch.cumsum(torch.exp(said.log_mean) * seen, dim=1).clamp(min=1e-6)
+        deviance = losses.tweedie_deviance(torch.cumsum(spend * labels["mask"], dim=1), mean)
+        bought = torch.cummax(labels["purchased"] * labels["mask"], dim=1).values
+        purchase = losses.hazard_bce(torch.cumsum(said.log_survival * seen, dim=1), bought)
+        sums = torch.stack([(term * counted).sum() for term in (likelihood, deviance, purchase)])
+        return sums, counted.sum()
+
+    def p_purchase(self, said: Params) -> Tensor:
+        """[B, H] probability of a purchase by each horizon."""
+        return -torch.expm1(torch.cumsum(said.log_survival, dim=1))
+
+    def mean(self, said: Params) -> Tensor:
+        """[B, H] expected spend by each horizon."""
+        return torch.cumsum(torch.exp(said.log_mean), dim=1)
+
+    def median(self, said: Params) -> Tensor:
+        """[B, H] median spend by each horizon; 0 where a purchase is less likely than not.
+
+        The sum of zero-inflated log-normals has no closed form. Its positive part is taken as the log-normal with the
+        same mean and second moment (Fenton, "The Sum of Log-Normal Probability Distributions", 1960), periods taken as
+        independent given the features. Exact for the first horizon.
+        """
+        chance = self.p_purchase(said).clamp(min=1e-7)
+        mean = torch.exp(said.log_mean)
+        second = torch.exp(2 * said.log_mean - said.log_chance + said.sigma.square())
+        total = torch.cumsum(mean, dim=1)
+        second_total = torch.cumsum(second - mean.square(), dim=1) + total.square()
+        spread = torch.log((second_total * chance / total.square()).clamp(min=1.0))
+        location = torch.log(total / chance) - spread / 2
+        z = torch.special.ndtri((1 - 0.5 / chance).clamp(min=1e-6))
+        return torch.where(chance > 0.5, torch.exp(location + spread.sqrt() * z), torch.zeros_like(total))

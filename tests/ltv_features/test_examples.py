@@ -268,6 +268,7 @@ def fill(lake: Lake) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_both_jobs_account_for_every_row_and_do_nothing_the_second_time(lake: Lake, tmp_path: Path) -> None:
     fill(lake)
     run = Run(settings(tmp_path / "lake"), AS_OF, "r1", lake.spark)

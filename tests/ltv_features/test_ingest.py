@@ -24,7 +24,7 @@ HEADER = "who,when,bill,sku,paid\n"
 
 
 class Shop:
-    """A lake, a folder of deliveries and a configuration; `deliver` lands a file, `run` ingests and returns the hops."""
+    """A lake, a folder of deliveries and a configuration; `deliver` lands a file, `run` ingests and returns hops."""
 
     def __init__(self, lake: Lake, folder: Path, sources: dict[str, Any], **ingest_settings: Any) -> None:
         self.lake, self.folder = lake, folder

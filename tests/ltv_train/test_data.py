@@ -36,7 +36,7 @@ def epoch(manifest: Manifest, *, rank: int = 0, world: int = 1, batch_size: int 
 
 
 def keys(batches: list[Padded]) -> list[int]:
-    return [int(key) for batch in batches for key in batch.columns["user_key"][: batch.examples, 0]]
+    return [int(key) for batch in batches for key in batch.columns["user_key"][: batch.rows, 0]]
 
 
 @pytest.mark.parametrize(("world", "batch_size"), [(1, 512), (2, 128), (3, 32)])
@@ -45,7 +45,14 @@ def test_the_ranks_read_every_example_once_an_epoch(shards: Manifest, world: int
         ranks = [epoch(shards, rank=rank, world=world, batch_size=batch_size, epoch=number) for rank in range(world)]
         assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 1501))
         assert len({tuple(batch.length for batch in rank) for rank in ranks}) == 1
-        assert all(batch.examples <= batch_size for rank in ranks for batch in rank)
+        assert all(batch.rows <= batch_size for rank in ranks for batch in rank)
+
+
+def test_a_rank_without_examples_left_steps_on_one_row_of_weight_zero(fresh: Manifest) -> None:
+    lone = epoch(fresh, rank=1, world=2)
+    assert [batch.rows for batch in lone] == [0] * len(lone)
+    assert [batch.columns["weight"].tolist() for batch in lone] == [[[0.0]]] * len(lone)
+    assert keys(lone) == []
 
 
 def test_the_order_is_fresh_each_epoch_and_the_same_on_a_rerun(shards: Manifest) -> None:

@@ -1,0 +1,141 @@
+"""Baselines that every model has to beat, as bundles with the same `predict`.
+
+All of them give one number for mean and median, but for the constant one, whose median is that of training. P(buy) is
+a logistic curve over the logarithm of the score (Platt 1999), fitted on training rows. May import: NumPy, SciPy, anchors.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from ltv_features.aggregates import NAMES
+from ltv_features.project import Examples
+from ltv_train.anchors import AT_ORIGIN, Anchors
+from ltv_train.bundle import Bundle
+from ltv_train.candidates import Built, Material
+from ltv_train.predictions import Predictions, finished
+
+Floats = npt.NDArray[np.float64]
+_WINDOWS = (7, 14, 30, 60, 90, 180)
+_RFM = ("recency_days", "orders", "order_mean", "first_order_age_days")
+_FILE = "baseline.json"
+
+
+def fit_baselines(material: Material) -> list[Built]:
+    """Every baseline: all_zero, mean, last_<window>_days, spend_rate, linear_rfm, anchor."""
+    horizons = material.horizons_days
+    longest = horizons[-1]
+    window = min(_WINDOWS, key=lambda days: abs(days - longest))
+    seen = [material.mature(h) for h in range(len(horizons))]
+    means = [float(s.spend.mean()) if len(s.spend) else 0.0 for s in seen]
+    medians = [float(np.median(s.spend)) if len(s.spend) else 0.0 for s in seen]
+    nothing = [0.0] * len(horizons)
+    described = [
+        ("all_zero", "naive", {"variant": "constant", "mean": nothing, "median": nothing}),
+        ("mean", "naive", {"variant": "constant", "mean": means, "median": medians}),
+        (f"last_{window}_days", "naive", {"variant": "column", "column": f"spend_{window}", "per_days": window}),
+        ("spend_rate", "naive", {"variant": "column", "column": "spend_rate", "per_days": 1}),
+        ("linear_rfm", "linear_rfm", {"variant": "linear", "weights": _linear_weights(material)}),
+        ("anchor", "anchor", {"variant": "anchor"}),
+    ]
+    return [_built(name, kind, parameters, material) for name, kind, parameters in described]
+
+
+def load_predictor(bundle: Bundle) -> "Baseline":
+    """The baseline of a bundle."""
+    return Baseline(bundle.json_of(_FILE), bundle.horizons_days, bundle.anchors(), float(bundle.config["cap_minor"]))
+
+
+class Baseline:
+    """A score by formula, and a logistic curve over it."""
+
+    def __init__(
+        self, parameters: Mapping[str, Any], horizons_days: tuple[int, ...], anchors: Anchors, cap: float
+    ) -> None:
+        self.parameters, self.horizons_days, self.anchors, self.cap = parameters, horizons_days, anchors, cap
+
+    def predict(self, examples: Examples) -> Predictions:
+        """Predictions [B, H]."""
+        origin = np.full(len(examples), AT_ORIGIN, np.int32)
+        mean = np.stack(
+            [
+                score(self.parameters, examples, origin, h, days, self.anchors)
+                for h, days in enumerate(self.horizons_days)
+            ],
+            axis=1,
+        )
+        median = mean
+        if self.parameters["variant"] == "constant":
+            median = np.tile(np.array(self.parameters["median"]), (len(examples), 1))
+        curves = self.parameters["platt"]
+        p = np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
+        return finished(mean, median, p, cap=self.cap)
+
+
+def score(
+    parameters: Mapping[str, Any],
+    examples: Examples,
+    cutoff_no: npt.NDArray[np.int32],
+    h: int,
+    days: float,
+    anchors: Anchors,
+) -> Floats:
+    """[B] minor units expected in horizon number `h` of `days` days; not negative."""
+    kinds: dict[str, Callable[[], Floats]] = {
+        "constant": lambda: np.full(len(examples), parameters["mean"][h]),
+        "column": lambda: column(examples, parameters["column"]) * days / parameters["per_days"],
+        "linear": lambda: np.asarray(_design(examples) @ np.asarray(parameters["weights"][h])),
+        "anchor": lambda: anchors.expected_value(examples.anchor, cutoff_no, days),
+    }
+    return np.maximum(kinds[parameters["variant"]](), 0.0)
+
+
+def column(examples: Examples, name: str) -> Floats:
+    """[B] one aggregate by name."""
+    return examples.aggregates[:, NAMES.index(name)].astype(np.float64)
+
+
+def platt(scores: Floats, happened: Floats) -> tuple[float, float]:
+    """(a, b) of P = 1 / (1 + exp(-(a + b score))) by maximum likelihood, b not negative; the base rate for a constant."""
+    rate = (happened.sum() + 0.5) / (len(happened) + 1.0) if len(happened) else 0.5
+    base = float(special.logit(rate))
+    if len(happened) < 2 or np.ptp(scores) == 0 or np.ptp(happened) == 0:
+        return base, 0.0
+    deviation = float(scores.std())
+
+    def loss(ab: Floats) -> float:
+        z = ab[0] + ab[1] * scores / deviation
+        return float(np.mean(np.logaddexp(0.0, z) - happened * z))
+
+    found = optimize.minimize(loss, np.array([base, 0.1]), method="L-BFGS-B", bounds=[(-30, 30), (0, 30)])
+    return float(found.x[0]), float(found.x[1]) / deviation
+
+
+def _built(name: str, kind: str, parameters: dict[str, Any], material: Material) -> Built:
+    curves = []
+    for h, days in enumerate(material.horizons_days):
+        seen = material.mature(h)
+        rows = material.examples.take(seen.rows)
+        said = score(parameters, rows, material.cutoff_no[seen.rows], h, float(days), material.anchors)
+        curves.append(platt(np.log1p(said), seen.bought))
+    config = {"name": name, "horizons_days": list(material.horizons_days), "cap_minor": material.cap_minor}
+    return Built(name, kind, config, {_FILE: json.dumps(parameters | {"platt": curves}).encode()})
+
+
+def _design(examples: Examples) -> Floats:
+    return np.stack([np.ones(len(examples)), *(column(examples, name) for name in _RFM)], axis=1)
+
+
+def _linear_weights(material: Material) -> list[list[float]]:
+    """Least squares of spend on recency, frequency, mean order value and age, for each horizon."""
+    weights = []
+    for h in range(len(material.horizons_days)):
+        seen = material.mature(h)
+        x = _design(material.examples.take(seen.rows))
+        fitted = np.linalg.lstsq(x, seen.spend, rcond=None)[0] if len(x) else np.zeros(len(_RFM) + 1)
+        weights.append([float(value) for value in fitted])
+    return weights

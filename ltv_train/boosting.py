@@ -1,0 +1,184 @@
+"""Gradient boosting on aggregates and anchor: G multiplies the anchor, E does not; both share medians and hazards.
+
+G: Tweedie with the logarithm of the anchor over the row's exposure as offset. E: the same with the logarithm of the
+exposure. Median: L1 on spend / anchor, weighted by the anchor. P: one binary hazard a period. Source of the loss:
+Jorgensen, The Theory of Dispersion Models (1997); numbers: the project's own back-tests. May import: LightGBM.
+"""
+
+from typing import Any, Literal
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from ltv_features.aggregates import NAMES
+from ltv_features.project import Examples
+from ltv_train.anchors import AT_ORIGIN, Anchors
+from ltv_train.bundle import Bundle
+from ltv_train.candidates import Built, Material
+from ltv_train.config import BoostingSettings
+from ltv_train.predictions import Predictions, finished
+
+Floats = npt.NDArray[np.float64]
+Variant = Literal["g", "e"]
+_ANCHOR_COLUMNS = ("anchor_orders", "anchor_alive", "anchor_order_value", "anchor_value")
+_FIT_THREADS = 2
+
+
+def fit_boosters(material: Material, settings: BoostingSettings, *, seeds: int, seed: int) -> list[Built]:
+    """boosting_g and boosting_e; `seeds` models are averaged for each mean."""
+    x = features(material.examples, material.cutoff_no, material.anchors, material.horizons_days[-1])
+    money = _money_scale(material)
+    shared = _medians(material, settings, x, seed) | _hazards(material, settings, x, seed)
+    built = []
+    for variant in ("g", "e"):
+        models = _means(material, settings, x, variant, money, seeds, seed)
+        config = {
+            "name": f"boosting_{variant}",
+            "horizons_days": list(material.horizons_days),
+            "cap_minor": material.cap_minor,
+            "variant": variant,
+            "seeds": seeds,
+            "money_scale_minor": money,
+        }
+        files = {name: model.model_to_string().encode() for name, model in (models | shared).items()}
+        built.append(Built(config["name"], "boosting", config, files))
+    return built
+
+
+def features(
+    examples: Examples, cutoff_no: npt.NDArray[np.int32], anchors: Anchors, days: int
+) -> npt.NDArray[np.float64]:
+    """[B, A + 4]: the aggregates and what the anchor says about the longest horizon."""
+    return np.concatenate([examples.aggregates, anchors.features(examples.anchor, cutoff_no, float(days))], axis=1)
+
+
+def load_predictor(bundle: Bundle) -> "Boosting":
+    """The boosters of a bundle."""
+    return Boosting(bundle)
+
+
+class Boosting:
+    """Means, medians and hazards of one variant."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.config, self.horizons_days, self.anchors = bundle.config, bundle.horizons_days, bundle.anchors()
+
+        def model(name: str) -> lightgbm.Booster:
+            return lightgbm.Booster(model_str=bundle.bytes_of(name).decode())
+
+        count = range(len(self.horizons_days))
+        self.means = [[model(f"mean_{h}_{s}.txt") for s in range(self.config["seeds"])] for h in count]
+        self.medians = [model(f"median_{h}.txt") for h in count]
+        self.hazards = [model(f"hazard_{h}.txt") for h in count]
+
+    def predict(self, examples: Examples) -> Predictions:
+        """Predictions [B, H]."""
+        origin = np.full(len(examples), AT_ORIGIN, np.int32)
+        if not len(examples):
+            nothing = np.zeros((0, len(self.horizons_days)))
+            return finished(nothing, nothing, nothing)
+        x = features(examples, origin, self.anchors, self.horizons_days[-1])
+        mean, median, stay = np.zeros((3, len(examples), len(self.horizons_days)))
+        running = np.ones(len(examples))
+        for h, days in enumerate(self.horizons_days):
+            anchor = self.anchors.expected_value(examples.anchor, origin, float(days))
+            offset = _offset(
+                self.config["variant"], anchor, np.full(len(x), float(days)), self.config["money_scale_minor"]
+            )
+            said = [np.exp(offset + _ask(booster, x, raw=True)) for booster in self.means[h]]
+            mean[:, h] = np.mean(said, axis=0) * self.config["money_scale_minor"]
+            median[:, h] = np.maximum(_ask(self.medians[h], x), 0.0) * anchor
+            running = running * (1 - _ask(self.hazards[h], x))
+            stay[:, h] = running
+        return finished(mean, median, 1 - stay, cap=float(self.config["cap_minor"]))
+
+
+def _ask(booster: lightgbm.Booster, x: Floats, *, raw: bool = False) -> Floats:
+    return np.asarray(booster.predict(x, raw_score=raw, num_threads=1))
+
+
+def _offset(variant: str, anchor_minor: Floats, days: Floats, money: float) -> Floats:
+    """Logarithm of what the trees multiply, in money scales."""
+    return np.log(np.maximum(anchor_minor / money, 1e-6)) if variant == "g" else np.log(days)
+
+
+def _money_scale(material: Material) -> float:
+    mean = material.examples.anchor[:, 4]
+    paid = mean[mean > 0]
+    return float(np.median(paid)) if len(paid) else 1.0
+
+
+def _parameters(settings: BoostingSettings, seed: int, **own: Any) -> dict[str, Any]:
+    return {
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.min_child,
+        "seed": seed,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "feature_fraction": 0.8,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": _FIT_THREADS,
+        "verbosity": -1,
+        **own,
+    }
+
+
+def _train(parameters: dict[str, Any], trees: int, x: Floats, y: Floats, **own: Any) -> lightgbm.Booster:
+    names = [*NAMES, *_ANCHOR_COLUMNS]
+    data = lightgbm.Dataset(x, y, feature_name=names, params={"verbosity": -1, "min_data_in_leaf": 1}, **own)
+    return lightgbm.train(parameters, data, num_boost_round=trees)
+
+
+def _means(
+    material: Material, settings: BoostingSettings, x: Floats, variant: str, money: float, seeds: int, seed: int
+) -> dict[str, lightgbm.Booster]:
+    models = {}
+    for h in range(len(material.horizons_days)):
+        seen = material.observed(h)
+        rows = seen.rows
+        anchor = material.anchors.expected_value(material.examples.anchor[rows], material.cutoff_no[rows], seen.days)
+        offset = _offset(variant, anchor, seen.days, money)
+        for number in range(seeds):
+            parameters = _parameters(
+                settings,
+                seed + number,
+                objective="tweedie",
+                tweedie_variance_power=settings.tweedie_power,
+                boost_from_average=False,
+            )
+            weight = material.train.weight[rows]
+            models[f"mean_{h}_{number}.txt"] = _train(
+                parameters, settings.trees, x[rows], seen.spend / money, init_score=offset, weight=weight
+            )
+    return models
+
+
+def _medians(material: Material, settings: BoostingSettings, x: Floats, seed: int) -> dict[str, lightgbm.Booster]:
+    models = {}
+    for h in range(len(material.horizons_days)):
+        seen = material.observed(h)
+        rows = seen.rows
+        anchor = material.anchors.expected_value(material.examples.anchor[rows], material.cutoff_no[rows], seen.days)
+        anchor = np.maximum(anchor, 1e-6)
+        weight = anchor / anchor.mean() * material.train.weight[rows]
+        parameters = _parameters(settings, seed, objective="regression_l1")
+        models[f"median_{h}.txt"] = _train(parameters, settings.trees, x[rows], seen.spend / anchor, weight=weight)
+    return models
+
+
+def _hazards(material: Material, settings: BoostingSettings, x: Floats, seed: int) -> dict[str, lightgbm.Booster]:
+    """Buying in a period, of those who did not buy in the periods before it."""
+    models = {}
+    for h in range(len(material.horizons_days)):
+        seen = material.mature(h)
+        purchased = material.train.labels["purchased"][seen.rows]
+        at_risk = purchased[:, :h].sum(axis=1) == 0
+        rows, happened = seen.rows[at_risk], purchased[at_risk, h].astype(np.float64)
+        parameters = _parameters(settings, seed, objective="binary")
+        models[f"hazard_{h}.txt"] = _train(
+            parameters, settings.trees, x[rows], happened, weight=material.train.weight[rows]
+        )
+    return models

@@ -1,0 +1,103 @@
+"""What every candidate is fitted from, and what a fit hands over to become a bundle.
+
+May import: NumPy, anchors, data's arrays by shape only. No Spark, no Ray.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ltv_features.project import Examples
+from ltv_train.anchors import Anchors
+
+Floats = npt.NDArray[np.float64]
+
+
+class Rows(Protocol):
+    """Training rows, as `data.read_all` gives them."""
+
+    @property
+    def examples(self) -> Examples: ...
+    @property
+    def weight(self) -> npt.NDArray[Any]: ...
+    @property
+    def labels(self) -> dict[str, npt.NDArray[Any]]: ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One horizon of the training rows that have seen some part of it.
+
+    `rows` [M] indices; `days` [M] observed; `spend` [M] net spend in them, minor units, not below 0; `bought` [M];
+    `whole` [M] whether the horizon has matured.
+    """
+
+    rows: npt.NDArray[np.int64]
+    days: Floats
+    spend: Floats
+    bought: Floats
+    whole: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The training rows of one origin, with the anchors of its cut-offs and the horizons asked for."""
+
+    train: Rows
+    anchors: Anchors
+    horizons_days: tuple[int, ...]
+
+    @property
+    def examples(self) -> Examples:
+        """Features of the rows."""
+        return self.train.examples
+
+    @property
+    def cutoff_no(self) -> npt.NDArray[np.int32]:
+        """The cut-off of each row."""
+        return self.train.examples.cutoff_no
+
+    def observed(self, h: int) -> Observed:
+        """What the rows saw of horizon number `h`; rows that saw nothing of its last period are left out."""
+        labels = self.train.labels
+        starts = np.array((0, *self.horizons_days[:-1]), np.float64)
+        lengths = np.array(self.horizons_days, np.float64) - starts
+        rows = np.flatnonzero(labels["mask"][:, h] > 0)
+        exposure = labels["exposure"][rows, : h + 1].astype(np.float64)
+        return Observed(
+            rows=rows,
+            days=exposure @ lengths[: h + 1],
+            spend=np.maximum(labels["spend_minor"][rows, : h + 1].sum(axis=1), 0.0),
+            bought=labels["purchased"][rows, : h + 1].max(axis=1).astype(np.float64),
+            whole=(exposure > 0.999).all(axis=1),
+        )
+
+    def mature(self, h: int) -> Observed:
+        """The rows that saw the whole horizon; every row that saw some of it where no row saw it all."""
+        seen = self.observed(h)
+        if not seen.whole.any():
+            return seen
+        keep = seen.whole
+        return Observed(seen.rows[keep], seen.days[keep], seen.spend[keep], seen.bought[keep], seen.whole[keep])
+
+    @property
+    def cap_minor(self) -> float:
+        """Twice the 99.9th percentile of observed spend: nobody is promised more."""
+        spend = self.observed(0).spend
+        for h in range(len(self.horizons_days)):
+            seen = self.observed(h).spend
+            spend = seen if len(seen) else spend
+        return float(2 * np.quantile(spend, 0.999)) if len(spend) and spend.max() > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Built:
+    """A fitted candidate before it lies in a bundle."""
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    files: Mapping[str, bytes]

@@ -1,0 +1,33 @@
+"""The value network: an encoder, the aggregates and the anchor beside it, and the value head on top."""
+
+import torch
+from torch import nn
+
+from ltv_train.batch import Batch
+from ltv_train.models.heads import Params, ValueHead
+from ltv_train.models.shape import Shape
+
+
+class ValueNetwork(nn.Module):
+    """Any encoder under the value head; aggregates and the anchor's log join after the encoder."""
+
+    def __init__(self, encoder: nn.Module, shape: Shape, *, residual: bool) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dense = nn.Sequential(
+            nn.Linear(shape.aggregates, 2 * shape.width),
+            nn.ReLU(),
+            nn.Dropout(shape.dropout),
+            nn.Linear(2 * shape.width, shape.width),
+            nn.ReLU(),
+        )
+        self.trunk = nn.Sequential(
+            nn.Linear(2 * shape.width + shape.periods, shape.width), nn.ReLU(), nn.Dropout(shape.dropout)
+        )
+        self.head = ValueHead(shape.width, shape.periods, residual=residual)
+
+    def forward(self, batch: Batch) -> Params:
+        encoded = self.encoder(batch)
+        joined = torch.cat([encoded.summary, self.dense(batch.aggregates), batch.anchor_log], dim=1)
+        said: Params = self.head(self.trunk(joined), batch.anchor_log)
+        return said
