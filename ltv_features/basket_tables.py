@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from ltv_features import features, files
 from ltv_features.contract import ITEMS, TYPE_ID
-from ltv_features.example_rows import ExamplePlan
+from ltv_features.cutoffs import midnight_us
+from ltv_features.example_plan import ExamplePlan
 from ltv_features.tables import Lake
 
 ITEM_WINDOWS_DAYS = (30, 90)
@@ -20,7 +21,7 @@ def write(events: DataFrame, lake: Lake, plan: ExamplePlan, root: str, versions:
     attributes = lake.read(ITEMS.name, versions[ITEMS.name]).select("item_no", "item_id", "category_no", "brand_no")
     for origin in plan.origins:
         folder = files.join(root, plan.kind, origin.day.isoformat())
-        known = events.where(F.col("ts_us") < F.lit(features.midnight_us(origin.day)))
+        known = events.where(F.col("ts_us") < F.lit(midnight_us(origin.day)))
         items = features.user_items(known, origin.day)
         items.write.mode("overwrite").parquet(files.join(folder, "user_items.parquet"))
         sold = item_statistics(known, origin.day).join(attributes, on="item_no", how="inner")
@@ -33,7 +34,7 @@ def item_statistics(events: DataFrame, origin: date) -> DataFrame:
     bought = events.where((F.col("type") == F.lit(TYPE_ID["purchase"])) & (F.col("item_no") > F.lit(0)))
     lately = []
     for days in ITEM_WINDOWS_DAYS:
-        start_us = features.midnight_us(origin - timedelta(days=days))
+        start_us = midnight_us(origin - timedelta(days=days))
         order = F.when(F.col("first_us") >= F.lit(start_us), F.lit(1)).otherwise(F.lit(0))
         lately.append(F.sum(order).cast("int").alias(f"orders_{days}"))
     orders = bought.groupBy("item_no", "user_key", "order_key").agg(F.min("ts_us").alias("first_us"))

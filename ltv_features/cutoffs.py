@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 
 from ltv_features.config import ExampleSettings
+from ltv_features.contract import MICROS_PER_DAY
 from ltv_features.errors import InputMissing
 
 SMALL_SHOP_USERS = 50_000
@@ -19,6 +20,11 @@ MIN_HISTORY_DAYS = 28
 MIN_HISTORY_SHARE = 0.15
 BASKET_WINDOW_DAYS = 30
 """The next basket is the first order in this many days after the cut-off."""
+
+
+def midnight_us(day: date) -> int:
+    """The start of a UTC day in microseconds since 1970."""
+    return (day - date(1970, 1, 1)).days * MICROS_PER_DAY
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ states of one cut-off and one chunk of examples, never all examples. NumPy and A
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,12 @@ from ltv_features import baskets, labels, project, sampling, state
 from ltv_features.arrow import arrow_schema
 from ltv_features.blocks import TOKEN_TYPES
 from ltv_features.contract import KERNEL_EVENTS, LABEL_FIELDS, MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
-from ltv_features.cutoffs import BASKET_WINDOW_DAYS, Buyers, Origin, Sampling
+from ltv_features.cutoffs import BASKET_WINDOW_DAYS, midnight_us
+from ltv_features.example_plan import AT_ORIGIN, ExamplePlan, Use
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 CHUNK = 1024
-AT_ORIGIN = -1
-"""`cutoff_no` of the slice: examples at the origin itself, without labels."""
 NEVER_FIELDS = ("spend_minor", "purchased", "exposure")
 TALLY = ("never_bought", "sampled_out", "without_target")
 
@@ -45,73 +43,6 @@ uses x LABEL_FIELDS x periods, or of a basket its target (size, then items). `ta
 partition: uses x (TALLY, then the sums of NEVER_FIELDS x periods over users that never bought)."""
 
 
-@dataclass(frozen=True)
-class Use:
-    """What an origin does with a point: trains on it (labels seen until `until`) or predicts it (`slice`)."""
-
-    origin: int
-    cutoff_no: int
-    until: date | None
-
-
-@dataclass(frozen=True)
-class Point:
-    """A day at which features are made, and the origins that use them."""
-
-    day: date
-    uses: tuple[Use, ...]
-
-
-@dataclass(frozen=True)
-class ExamplePlan:
-    """Everything that decides which examples a shard set holds; small enough to travel with every task."""
-
-    kind: str
-    origins: tuple[Origin, ...]
-    points: tuple[Point, ...]
-    shares: tuple[float, ...]
-    per_user: int | None
-    periods_days: tuple[tuple[int, int], ...]
-    validation_share: float
-    seed: int
-
-
-def value_plan(origins: Sequence[Origin], **settings: Any) -> ExamplePlan:
-    """The plan of the value set: origins share the features of a cut-off."""
-    uses: dict[date, list[Use]] = {}
-    for use, day in _uses(origins):
-        uses.setdefault(day, []).append(use)
-    points = tuple(Point(day, tuple(uses[day])) for day in sorted(uses))
-    return ExamplePlan(kind="value", origins=tuple(origins), points=points, **settings)
-
-
-def basket_plan(origins: Sequence[Origin], **settings: Any) -> ExamplePlan:
-    """The plan of the basket set: one use a point, because a target belongs to one origin."""
-    points = sorted((Point(day, (use,)) for use, day in _uses(origins)), key=lambda point: point.day)
-    return ExamplePlan(kind="basket", origins=tuple(origins), points=tuple(points), **settings)
-
-
-def _uses(origins: Sequence[Origin]) -> Iterator[tuple[Use, date]]:
-    as_of = origins[-1].day
-    for number, origin in enumerate(origins):
-        for cutoff_no, day in enumerate(origin.cutoffs):
-            yield Use(number, cutoff_no, origin.day), day
-        yield Use(number, AT_ORIGIN, as_of if origin.day < as_of else None), origin.day
-
-
-def sample_shares(origins: Sequence[Origin], buyers: Buyers, sampling_rule: Sampling) -> tuple[float, ...]:
-    """Which share of an origin's examples is kept, so that about `max_examples` stay.
-
-    A user's cut-offs are always the newest ones, so `per_user` keeps as many as the newest `per_user` cut-offs have.
-    """
-    shares = []
-    for origin in origins:
-        newest = origin.cutoffs[-sampling_rule.per_user :] if sampling_rule.per_user else origin.cutoffs
-        expected = sum(buyers.before(day) for day in newest)
-        shares.append(min(1.0, sampling_rule.max_examples / max(1, expected)))
-    return tuple(shares)
-
-
 def example_rows(batches: Iterable[pa.RecordBatch], plan: ExamplePlan) -> Iterator[pa.RecordBatch]:
     """Rows in ROW_SCHEMA for all points of the plan, from all events (KERNEL_EVENTS) of a set of users."""
     parts = [batch for batch in batches if batch.num_rows]
@@ -121,7 +52,7 @@ def example_rows(batches: Iterable[pa.RecordBatch], plan: ExamplePlan) -> Iterat
     people = _People.of(events)
     weights = [_origin_weights(people, plan, number) for number in range(len(plan.origins))]
     days = sorted({point.day for point in plan.points})
-    states = state.states_at(events, [_us(day) for day in days])
+    states = state.states_at(events, [midnight_us(day) for day in days])
     for day, (_, known) in zip(days, states, strict=True):
         for number, point in enumerate(plan.points):
             if point.day == day:
@@ -164,7 +95,7 @@ def _origin_weights(people: _People, plan: ExamplePlan, number: int) -> Array:
         per_user=plan.per_user,
         share=plan.shares[number],
     )
-    here = (people.bought_us < _us(origin.day)).astype(np.float32)
+    here = (people.bought_us < midnight_us(origin.day)).astype(np.float32)
     return np.concatenate([train, here[:, None]], axis=1)
 
 
@@ -172,7 +103,7 @@ def _rows_of_point(
     events: pa.Table, people: _People, weights: list[Array], known: pa.Table, plan: ExamplePlan, number: int
 ) -> Iterator[pa.RecordBatch]:
     point = plan.points[number]
-    cutoff_us = _us(point.day)
+    cutoff_us = midnight_us(point.day)
     by_use = np.stack([weights[use.origin][:, use.cutoff_no] for use in point.uses], axis=1)
     answers = np.stack([_answers(events, people.keys, cutoff_us, use, plan) for use in point.uses], axis=1)
     bought: Array = np.less(people.bought_us, cutoff_us)
@@ -198,12 +129,12 @@ def _rows_of_point(
 def _answers(events: pa.Table, keys: Array, cutoff_us: int, use: Use, plan: ExamplePlan) -> Array:
     """Labels [N, fields x periods], or the next basket [N, 1 + MAX_BASKET]; zeros where no future is known yet."""
     days = BASKET_WINDOW_DAYS if plan.kind == "basket" else plan.periods_days[-1][1]
-    until_us = cutoff_us if use.until is None else min(_us(use.until), cutoff_us + days * MICROS_PER_DAY)
+    until_us = cutoff_us if use.until is None else min(midnight_us(use.until), cutoff_us + days * MICROS_PER_DAY)
     window = _between(events, cutoff_us, until_us)
     if plan.kind == "basket":
         items, sizes = baskets.next_baskets(window, keys, cutoff_us=cutoff_us, until_us=until_us)
         return np.asarray(np.concatenate([sizes[:, None], items], axis=1), dtype=np.float64)
-    seen_us = cutoff_us if use.until is None else _us(use.until)
+    seen_us = cutoff_us if use.until is None else midnight_us(use.until)
     periods = plan.periods_days
     made = labels.labels(window, user_keys=keys, cutoff_us=cutoff_us, periods_days=periods, observed_until_us=seen_us)
     return np.concatenate([made[field].astype(np.float64) for field in LABEL_FIELDS], axis=1)
@@ -248,7 +179,3 @@ def _batch(examples: project.Examples, lists: Mapping[str, Array], hashes: Array
     for name in TOKEN_TYPES:
         columns[name] = pa.ListArray.from_arrays(cuts, pa.array(examples.tokens[name]))
     return pa.RecordBatch.from_arrays([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
-
-
-def _us(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * MICROS_PER_DAY

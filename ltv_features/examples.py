@@ -17,7 +17,8 @@ from ltv_features.config import ExampleSettings
 from ltv_features.contract import PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.cutoffs import Buyers, Origin, Sampling
 from ltv_features.errors import InputMissing
-from ltv_features.example_rows import ROW_SCHEMA, ExamplePlan, basket_plan, example_rows, sample_shares, value_plan
+from ltv_features.example_plan import ExamplePlan, basket_plan, sample_shares, value_plan
+from ltv_features.example_rows import ROW_SCHEMA, example_rows
 from ltv_features.ledger import Hop
 from ltv_features.shard_writer import FACT_SCHEMA, write_shards
 from ltv_features.shards import SPLITS

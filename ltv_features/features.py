@@ -16,7 +16,6 @@ from ltv_features.arrow import arrow_schema
 from ltv_features.contract import (
     EVENTS,
     ITEMS,
-    MICROS_PER_DAY,
     PROFILE_TYPE_ID,
     TYPE_ID,
     USER_ITEMS,
@@ -24,6 +23,7 @@ from ltv_features.contract import (
     USERS,
     Table,
 )
+from ltv_features.cutoffs import midnight_us
 from ltv_features.ledger import Hop
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -95,11 +95,6 @@ def fold_batches(
         made = _with(made, waiting, build, merge)
     if made is not None:
         yield from made.select(schema.names).cast(schema).to_batches(max_chunksize=5_000)
-
-
-def midnight_us(day: date) -> int:
-    """The start of a UTC day in microseconds since 1970."""
-    return (day - date(1970, 1, 1)).days * MICROS_PER_DAY
 
 
 def _with(made: pa.Table | None, waiting: list[pa.RecordBatch], build: Build, merge: Merge) -> pa.Table:

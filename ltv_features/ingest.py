@@ -1,8 +1,9 @@
 """New raw rows to events, users, items, quarantine and ledger; what was ingested before is not read again.
 
 The mark of how far a source was ingested is the last Delta transaction of `events` (app = source and raw table id,
-version = raw version). Quarantine, users, items and the ledger are written first and can be repeated; each source's events
-come last, in one commit that also moves its mark. A killed run therefore repeats its work and changes nothing twice.
+version = raw version). Quarantine, users, items and the ledger are written first and can be repeated; each source's
+events come last, in one commit that also moves its mark. A killed run
+therefore repeats its work and changes nothing twice.
 """
 
 import logging
@@ -138,8 +139,8 @@ def _stop_if_too_many_bad(refused: Sequence[Sieved], limit: float) -> None:
             reasons = ", ".join(f"{row['reason']} {row['count']}" for row in top)
             raise TooManyBadRows(
                 f"source {sieved.source!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} "
-                f"of {sieved.rows_in} rows ({reasons}); no event was written; next: look at table 'quarantine', correct "
-                "the mapping or the delivery, or raise ingest.max_bad_share"
+                f"of {sieved.rows_in} rows ({reasons}); no event was written; next: look at table 'quarantine', "
+                "correct the mapping or the delivery, or raise ingest.max_bad_share"
             )
 
 
@@ -189,6 +190,6 @@ def _append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
     expected = sieved.counts.get(KEPT, 0)
     if committed != expected:
         raise RowsUnexplained(
-            f"source {sieved.source!r}: expected {expected} events committed, actual {committed} in versions {start + 1} "
-            f"to {after} of 'events'; next: restore 'events' to version {before} and run again"
+            f"source {sieved.source!r}: expected {expected} events committed, actual {committed} in versions "
+            f"{start + 1} to {after} of 'events'; next: restore 'events' to version {before} and run again"
         )

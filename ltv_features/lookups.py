@@ -43,7 +43,7 @@ def _by_key(raw: DataFrame, lookup: Lookup) -> DataFrame:
     )
     if not (torn := each.where("_versions > 1").limit(1)).isEmpty():
         raise ContractBroken(
-            f"lookup in {lookup.source!r}: expected one row a key, actual: {torn.count()} or more keys with contradicting "
-            "rows in one file; next: deliver a file with one row for each key"
+            f"lookup in {lookup.source!r}: expected one row a key, actual: {torn.count()} or more keys with "
+            "contradicting rows in one file; next: deliver a file with one row for each key"
         )
     return each.groupBy(*keys).agg(F.max_by("_brought", "_delivery").alias("_brought"))

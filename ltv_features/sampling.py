@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ltv_features.cutoffs import midnight_us
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _SPLIT, _CHOICE, _SHARE, _ORDER = (np.uint64(salt) for salt in (0x51, 0xC4, 0x5A, 0x0D))
@@ -31,7 +33,7 @@ def sample_weights(
     An example exists where the user's first order is before the cut-off. At most `per_user` of them are kept for a user
     (None: all), then `share` of those; the weight is the inverse of the chance to be kept, so sums stay unbiased.
     """
-    cutoffs_us = np.array([_us(day) for day in days], dtype=np.int64)
+    cutoffs_us = np.array([midnight_us(day) for day in days], dtype=np.int64)
     exists = first_order_us[:, None] < cutoffs_us
     kept, count = exists.copy(), exists.sum(axis=1)
     if per_user is not None:
@@ -41,10 +43,6 @@ def sample_weights(
     if share < 1:
         weight[_unit(_mixed(user_keys, _days(days), _SHARE, seed)) >= share] = 0.0
     return weight.astype(np.float32)
-
-
-def _us(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400_000_000
 
 
 def _days(days: list[date]) -> Array:

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from ltv_features import blocks, files, project, sampling
 from ltv_features.blocks import Layout
 from ltv_features.contract import BLOCK_EXAMPLES, LABEL_FIELDS, MAX_BASKET
-from ltv_features.example_rows import AT_ORIGIN, NEVER_FIELDS, TALLY, ExamplePlan
+from ltv_features.example_plan import AT_ORIGIN, ExamplePlan
+from ltv_features.example_rows import NEVER_FIELDS, TALLY
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Fact = dict[str, Any]

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from ltv_features import blocks, files
 from ltv_features.blocks import Layout
 from ltv_features.contract import LENGTH_BUCKETS, SCHEMA_VERSION
-from ltv_features.example_rows import NEVER_FIELDS, TALLY, ExamplePlan
+from ltv_features.example_plan import ExamplePlan
+from ltv_features.example_rows import NEVER_FIELDS, TALLY
 from ltv_features.shard_writer import Fact, Shelf, extras_of
 
 MIN_BUCKET_EXAMPLES = 8 * 512

@@ -172,7 +172,8 @@ def _bgnbd_orders(frequency: tuple[float, ...], x: Floats, t_x: Floats, age: Flo
     shape = r + x
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         z = horizon * node / (alpha + age)
-        # E_p[(1 + p z)^-(shape + 1)] with p ~ Beta(a, b + x) is 2F1(shape + 1, a; a + b + x; -z)
-        rate = special.hyp2f1(shape + 1, a, a + b + x, -z)
+        # E_p[(1 + p z)^-(shape + 1)] with p ~ Beta(a, b + x) is 2F1(shape + 1, a; a + b + x; -z); Pfaff's
+        # transformation brings the argument into [0, 1) and the large shape out of the numerator
+        rate = (1 + z) ** -a * special.hyp2f1(a + b - r - 1, a, a + b + x, z / (1 + z))
         total += weight * rate * shape / (alpha + age)
     return alive * total * horizon

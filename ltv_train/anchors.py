@@ -27,7 +27,7 @@ class Anchors:
     mean_daily_minor: Mapping[int, float]
 
     def expected_value(self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], days: Floats | float) -> Floats:
-        """[N] minor units expected in the next `days` ([N] or a number), floored. Raises KeyError on a cut-off unknown."""
+        """[N] minor units expected in the next `days` (a number or [N]), floored. Raises KeyError on an unknown cut-off."""
         spread = np.broadcast_to(np.asarray(days, np.float64), len(inputs))
         made = np.zeros(len(inputs))
         for number in np.unique(cutoff_no):
@@ -36,12 +36,18 @@ class Anchors:
             made[rows] = np.maximum(value, FLOOR_SHARE * self.mean_daily_minor[int(number)] * spread[rows])
         return made
 
+    def cumulative_values(
+        self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], horizons_days: Sequence[int]
+    ) -> Floats:
+        """[N, H] minor units expected up to each horizon."""
+        return np.stack([self.expected_value(inputs, cutoff_no, float(days)) for days in horizons_days], axis=1)
+
     def period_values(
         self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], periods_days: Sequence[tuple[int, int]]
     ) -> Floats:
         """[N, P] minor units expected within each whole period."""
-        ends = [self.expected_value(inputs, cutoff_no, float(end)) for _, end in periods_days]
-        return np.maximum(np.diff(np.stack(ends, axis=1), axis=1, prepend=0.0), 1e-9)
+        ends = self.cumulative_values(inputs, cutoff_no, [end for _, end in periods_days])
+        return np.asarray(np.maximum(np.diff(ends, axis=1, prepend=0.0), 1e-9))
 
     def features(self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], days: float) -> Floats:
         """[N, 4]: expected orders, probability of being alive, order value and value in the next `days`."""

@@ -1,7 +1,8 @@
 """Baselines that every model has to beat, as bundles with the same `predict`.
 
 All of them give one number for mean and median, but for the constant one, whose median is that of training. P(buy) is
-a logistic curve over the logarithm of the score (Platt 1999), fitted on training rows. May import: NumPy, SciPy, anchors.
+a logistic curve over the logarithm of the score (Platt 1999), fitted on training rows.
+May import: NumPy, SciPy, anchors. No Spark, no Ray.
 """
 
 import json
@@ -17,24 +18,24 @@ from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
 from ltv_train.candidates import Built, Material
-from ltv_train.predictions import Predictions, finished
+from ltv_train.predictions import Predictions, finished, through_anchor
 
 Floats = npt.NDArray[np.float64]
 _WINDOWS = (7, 14, 30, 60, 90, 180)
-_RFM = ("recency_days", "orders", "order_mean", "first_order_age_days")
+_RFM = ("recency_days", "order_rate", "order_mean", "spend_rate")
+"""Rates rather than counts: counts of a long history mean something else than those of a short one."""
 _FILE = "baseline.json"
 
 
 def fit_baselines(material: Material) -> list[Built]:
     """Every baseline: all_zero, mean, last_<window>_days, spend_rate, linear_rfm, anchor."""
     horizons = material.horizons_days
-    longest = horizons[-1]
-    window = min(_WINDOWS, key=lambda days: abs(days - longest))
-    seen = [material.mature(h) for h in range(len(horizons))]
-    means = [float(s.spend.mean()) if len(s.spend) else 0.0 for s in seen]
-    medians = [float(np.median(s.spend)) if len(s.spend) else 0.0 for s in seen]
-    nothing = [0.0] * len(horizons)
-    described = [
+    window = min(_WINDOWS, key=lambda days: abs(days - horizons[-1]))
+    seen = [material.mature(h) for h in range(material.trained_horizons)]
+    means = [float(s.spend.mean()) for s in seen]
+    medians = [float(np.median(s.spend)) for s in seen]
+    nothing = [0.0] * len(seen)
+    described: list[tuple[str, str, dict[str, Any]]] = [
         ("all_zero", "naive", {"variant": "constant", "mean": nothing, "median": nothing}),
         ("mean", "naive", {"variant": "constant", "mean": means, "median": medians}),
         (f"last_{window}_days", "naive", {"variant": "column", "column": f"spend_{window}", "per_days": window}),
@@ -61,19 +62,16 @@ class Baseline:
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H]."""
         origin = np.full(len(examples), AT_ORIGIN, np.int32)
-        mean = np.stack(
-            [
-                score(self.parameters, examples, origin, h, days, self.anchors)
-                for h, days in enumerate(self.horizons_days)
-            ],
-            axis=1,
-        )
+        curves = self.parameters["platt"]
+        days = self.horizons_days[: len(curves)]
+        each = [score(self.parameters, examples, origin, h, days[h], self.anchors) for h in range(len(days))]
+        mean = np.stack(each, axis=1)
         median = mean
         if self.parameters["variant"] == "constant":
             median = np.tile(np.array(self.parameters["median"]), (len(examples), 1))
-        curves = self.parameters["platt"]
         p = np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
-        return finished(mean, median, p, cap=self.cap)
+        anchor = self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
+        return finished(*through_anchor([mean, median, p], anchor), cap=self.cap)
 
 
 def score(
@@ -88,7 +86,7 @@ def score(
     kinds: dict[str, Callable[[], Floats]] = {
         "constant": lambda: np.full(len(examples), parameters["mean"][h]),
         "column": lambda: column(examples, parameters["column"]) * days / parameters["per_days"],
-        "linear": lambda: np.asarray(_design(examples) @ np.asarray(parameters["weights"][h])),
+        "linear": lambda: np.asarray((_design(examples) * np.asarray(parameters["weights"][h])).sum(axis=1)),
         "anchor": lambda: anchors.expected_value(examples.anchor, cutoff_no, days),
     }
     return np.maximum(kinds[parameters["variant"]](), 0.0)
@@ -100,7 +98,7 @@ def column(examples: Examples, name: str) -> Floats:
 
 
 def platt(scores: Floats, happened: Floats) -> tuple[float, float]:
-    """(a, b) of P = 1 / (1 + exp(-(a + b score))) by maximum likelihood, b not negative; the base rate for a constant."""
+    """(a, b) of P = 1 / (1 + exp(-(a + b score))), most likely with b not negative; the base rate for a constant."""
     rate = (happened.sum() + 0.5) / (len(happened) + 1.0) if len(happened) else 0.5
     base = float(special.logit(rate))
     if len(happened) < 2 or np.ptp(scores) == 0 or np.ptp(happened) == 0:
@@ -117,12 +115,17 @@ def platt(scores: Floats, happened: Floats) -> tuple[float, float]:
 
 def _built(name: str, kind: str, parameters: dict[str, Any], material: Material) -> Built:
     curves = []
-    for h, days in enumerate(material.horizons_days):
+    for h, days in enumerate(material.horizons_days[: material.trained_horizons]):
         seen = material.mature(h)
         rows = material.examples.take(seen.rows)
         said = score(parameters, rows, material.cutoff_no[seen.rows], h, float(days), material.anchors)
         curves.append(platt(np.log1p(said), seen.bought))
-    config = {"name": name, "horizons_days": list(material.horizons_days), "cap_minor": material.cap_minor}
+    config = {
+        "name": name,
+        "horizons_days": list(material.horizons_days),
+        "trained_horizons": material.trained_horizons,
+        "cap_minor": material.cap_minor,
+    }
     return Built(name, kind, config, {_FILE: json.dumps(parameters | {"platt": curves}).encode()})
 
 
@@ -131,11 +134,11 @@ def _design(examples: Examples) -> Floats:
 
 
 def _linear_weights(material: Material) -> list[list[float]]:
-    """Least squares of spend on recency, frequency, mean order value and age, for each horizon."""
+    """Least squares of spend on recency, frequency (orders a day) and monetary value, for each horizon."""
     weights = []
-    for h in range(len(material.horizons_days)):
+    for h in range(material.trained_horizons):
         seen = material.mature(h)
         x = _design(material.examples.take(seen.rows))
-        fitted = np.linalg.lstsq(x, seen.spend, rcond=None)[0] if len(x) else np.zeros(len(_RFM) + 1)
+        fitted = np.linalg.lstsq(x, seen.spend, rcond=None)[0]
         weights.append([float(value) for value in fitted])
     return weights

@@ -1,7 +1,7 @@
-"""Gradient boosting on aggregates and anchor: G multiplies the anchor, E does not; both share medians and hazards.
+"""Gradient boosting on aggregates and anchor: G multiplies the anchor, E does not; both share their hazards.
 
 G: Tweedie with the logarithm of the anchor over the row's exposure as offset. E: the same with the logarithm of the
-exposure. Median: L1 on spend / anchor, weighted by the anchor. P: one binary hazard a period. Source of the loss:
+exposure. Median: L1 on spend / mean, weighted by the mean. P: one binary hazard a period. Source of the loss:
 Jorgensen, The Theory of Dispersion Models (1997); numbers: the project's own back-tests. May import: LightGBM.
 """
 
@@ -15,9 +15,9 @@ from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
-from ltv_train.candidates import Built, Material
+from ltv_train.candidates import Built, Material, Observed
 from ltv_train.config import BoostingSettings
-from ltv_train.predictions import Predictions, finished
+from ltv_train.predictions import Predictions, finished, through_anchor
 
 Floats = npt.NDArray[np.float64]
 Variant = Literal["g", "e"]
@@ -29,20 +29,23 @@ def fit_boosters(material: Material, settings: BoostingSettings, *, seeds: int, 
     """boosting_g and boosting_e; `seeds` models are averaged for each mean."""
     x = features(material.examples, material.cutoff_no, material.anchors, material.horizons_days[-1])
     money = _money_scale(material)
-    shared = _medians(material, settings, x, seed) | _hazards(material, settings, x, seed)
-    built = []
+    hazards = _hazards(material, settings, x, seed)
+    built: list[Built] = []
     for variant in ("g", "e"):
-        models = _means(material, settings, x, variant, money, seeds, seed)
+        means = _means(material, settings, x, variant, money, seeds, seed)
+        medians = _medians(material, settings, x, variant, money, means, seed)
+        name = f"boosting_{variant}"
         config = {
-            "name": f"boosting_{variant}",
+            "name": name,
             "horizons_days": list(material.horizons_days),
+            "trained_horizons": material.trained_horizons,
             "cap_minor": material.cap_minor,
             "variant": variant,
             "seeds": seeds,
             "money_scale_minor": money,
         }
-        files = {name: model.model_to_string().encode() for name, model in (models | shared).items()}
-        built.append(Built(config["name"], "boosting", config, files))
+        files = {name: model.model_to_string().encode() for name, model in (means | medians | hazards).items()}
+        built.append(Built(name, "boosting", config, files))
     return built
 
 
@@ -67,7 +70,7 @@ class Boosting:
         def model(name: str) -> lightgbm.Booster:
             return lightgbm.Booster(model_str=bundle.bytes_of(name).decode())
 
-        count = range(len(self.horizons_days))
+        count = range(self.config["trained_horizons"])
         self.means = [[model(f"mean_{h}_{s}.txt") for s in range(self.config["seeds"])] for h in count]
         self.medians = [model(f"median_{h}.txt") for h in count]
         self.hazards = [model(f"hazard_{h}.txt") for h in count]
@@ -79,19 +82,19 @@ class Boosting:
             nothing = np.zeros((0, len(self.horizons_days)))
             return finished(nothing, nothing, nothing)
         x = features(examples, origin, self.anchors, self.horizons_days[-1])
-        mean, median, stay = np.zeros((3, len(examples), len(self.horizons_days)))
+        anchor = self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
+        mean, median, stay = np.zeros((3, len(examples), len(self.means)))
         running = np.ones(len(examples))
-        for h, days in enumerate(self.horizons_days):
-            anchor = self.anchors.expected_value(examples.anchor, origin, float(days))
-            offset = _offset(
-                self.config["variant"], anchor, np.full(len(x), float(days)), self.config["money_scale_minor"]
-            )
+        for h in range(len(self.means)):
+            days = np.full(len(x), float(self.horizons_days[h]))
+            offset = _offset(self.config["variant"], anchor[:, h], days, self.config["money_scale_minor"])
             said = [np.exp(offset + _ask(booster, x, raw=True)) for booster in self.means[h]]
             mean[:, h] = np.mean(said, axis=0) * self.config["money_scale_minor"]
-            median[:, h] = np.maximum(_ask(self.medians[h], x), 0.0) * anchor
+            median[:, h] = np.maximum(_ask(self.medians[h], x), 0.0) * mean[:, h]
             running = running * (1 - _ask(self.hazards[h], x))
             stay[:, h] = running
-        return finished(mean, median, 1 - stay, cap=float(self.config["cap_minor"]))
+        said = through_anchor([mean, median, 1 - stay], anchor)
+        return finished(*said, cap=float(self.config["cap_minor"]))
 
 
 def _ask(booster: lightgbm.Booster, x: Floats, *, raw: bool = False) -> Floats:
@@ -136,11 +139,10 @@ def _means(
     material: Material, settings: BoostingSettings, x: Floats, variant: str, money: float, seeds: int, seed: int
 ) -> dict[str, lightgbm.Booster]:
     models = {}
-    for h in range(len(material.horizons_days)):
+    for h in range(material.trained_horizons):
         seen = material.observed(h)
         rows = seen.rows
-        anchor = material.anchors.expected_value(material.examples.anchor[rows], material.cutoff_no[rows], seen.days)
-        offset = _offset(variant, anchor, seen.days, money)
+        offset = _offset(variant, _anchor_of(material, seen), seen.days, money)
         for number in range(seeds):
             parameters = _parameters(
                 settings,
@@ -156,23 +158,41 @@ def _means(
     return models
 
 
-def _medians(material: Material, settings: BoostingSettings, x: Floats, seed: int) -> dict[str, lightgbm.Booster]:
+def _medians(
+    material: Material,
+    settings: BoostingSettings,
+    x: Floats,
+    variant: str,
+    money: float,
+    means: dict[str, lightgbm.Booster],
+    seed: int,
+) -> dict[str, lightgbm.Booster]:
     models = {}
-    for h in range(len(material.horizons_days)):
+    for h in range(material.trained_horizons):
         seen = material.observed(h)
         rows = seen.rows
-        anchor = material.anchors.expected_value(material.examples.anchor[rows], material.cutoff_no[rows], seen.days)
-        anchor = np.maximum(anchor, 1e-6)
-        weight = anchor / anchor.mean() * material.train.weight[rows]
+        offset = _offset(variant, _anchor_of(material, seen), seen.days, money)
+        said = [
+            np.exp(offset + _ask(model, x[rows], raw=True)) for name, model in means.items() if f"mean_{h}_" in name
+        ]
+        mean = np.maximum(np.mean(said, axis=0) * money, 1e-6)
+        weight = mean / mean.mean() * material.train.weight[rows]
         parameters = _parameters(settings, seed, objective="regression_l1")
-        models[f"median_{h}.txt"] = _train(parameters, settings.trees, x[rows], seen.spend / anchor, weight=weight)
+        models[f"median_{h}.txt"] = _train(parameters, settings.trees, x[rows], seen.spend / mean, weight=weight)
     return models
+
+
+def _anchor_of(material: Material, seen: Observed) -> Floats:
+    """The anchor over what each row observed, minor units."""
+    return material.anchors.expected_value(
+        material.examples.anchor[seen.rows], material.cutoff_no[seen.rows], seen.days
+    )
 
 
 def _hazards(material: Material, settings: BoostingSettings, x: Floats, seed: int) -> dict[str, lightgbm.Booster]:
     """Buying in a period, of those who did not buy in the periods before it."""
     models = {}
-    for h in range(len(material.horizons_days)):
+    for h in range(material.trained_horizons):
         seen = material.mature(h)
         purchased = material.train.labels["purchased"][seen.rows]
         at_risk = purchased[:, :h].sum(axis=1) == 0

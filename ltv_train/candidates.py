@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
 from ltv_train.anchors import Anchors
 
@@ -72,7 +73,7 @@ class Material:
             days=exposure @ lengths[: h + 1],
             spend=np.maximum(labels["spend_minor"][rows, : h + 1].sum(axis=1), 0.0),
             bought=labels["purchased"][rows, : h + 1].max(axis=1).astype(np.float64),
-            whole=(exposure > 0.999).all(axis=1),
+            whole=np.asarray((exposure > 0.999).all(axis=1)),
         )
 
     def mature(self, h: int) -> Observed:
@@ -84,13 +85,24 @@ class Material:
         return Observed(seen.rows[keep], seen.days[keep], seen.spend[keep], seen.bought[keep], seen.whole[keep])
 
     @property
+    def trained_horizons(self) -> int:
+        """How many horizons, the shortest first, some row saw as a whole; the others are reached through the anchor.
+
+        At least 1: on a log younger than its shortest horizon that one is learned from its observed part. Raises
+        TrainingFailed where no row saw anything.
+        """
+        if not len(self.observed(0).rows):
+            raise TrainingFailed("no training row has seen any day after its cut-off; next: choose a later --as-of")
+        whole = [bool(self.observed(h).whole.any()) for h in range(len(self.horizons_days))]
+        return max(1, whole.index(False) if False in whole else len(whole))
+
+    @property
     def cap_minor(self) -> float:
-        """Twice the 99.9th percentile of observed spend: nobody is promised more."""
-        spend = self.observed(0).spend
-        for h in range(len(self.horizons_days)):
-            seen = self.observed(h).spend
-            spend = seen if len(seen) else spend
-        return float(2 * np.quantile(spend, 0.999)) if len(spend) and spend.max() > 0 else 1.0
+        """Twice the 99.9th percentile of spend over the longest trained horizon, stretched by what lies beyond it."""
+        longest = self.trained_horizons - 1
+        spend = self.observed(longest).spend
+        beyond = self.horizons_days[-1] / self.horizons_days[longest]
+        return float(2 * beyond * np.quantile(spend, 0.999)) if spend.max() > 0 else 1.0
 
 
 @dataclass(frozen=True)

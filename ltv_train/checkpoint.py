@@ -1,18 +1,81 @@
-"""Checkpoints on disk: everything that a resumed run needs, saved and restored together; no pickle of code."""
+"""What a learner needs to go on as if it had never stopped: saved together, restored together.
+
+Plain tensors, numbers and strings only, so that a checkpoint is read without running anything (`weights_only`). Noise
+(dropout) follows from seed, epoch and rank at the start of every epoch (`seed_epoch`), so a checkpoint at the end of an
+epoch carries the whole random state of every rank by carrying seed and epoch.
+"""
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 
-_FILE = "checkpoint.pt"
+from ltv_features.errors import TrainingFailed
+from ltv_train.loop import Learner
+
+STATE_FILE = "state.pt"
 
 
-def save(folder: str | Path, content: dict[str, Any]) -> None:
-    """Writes tensors and plain values into `folder`, which must exist."""
-    torch.save(content, Path(folder) / _FILE)
+def state_of(learner: Learner) -> dict[str, Any]:
+    """Everything in the learner that changes."""
+    return {
+        "model": learner.bare.state_dict(),
+        "averaged": learner.averaged.state_dict(),
+        "optimiser": learner.optimiser.state_dict(),
+        "schedule": learner.schedule.state_dict(),
+        "step": learner.step,
+        "skipped": learner.skipped,
+        "skipped_in_a_row": learner.skipped_in_a_row,
+        "scales": learner.scales,
+    }
 
 
-def restore(folder: str | Path) -> dict[str, Any]:
-    """What `save` wrote. Loaded with weights_only, so nothing in the file is run."""
-    return dict(torch.load(Path(folder) / _FILE, weights_only=True))
+def restore(learner: Learner, state: dict[str, Any]) -> None:
+    """Puts `state_of` back into a learner built from the same fit."""
+    learner.bare.load_state_dict(state["model"])
+    learner.averaged.load_state_dict(state["averaged"])
+    learner.optimiser.load_state_dict(state["optimiser"])
+    learner.schedule.load_state_dict(state["schedule"])
+    learner.step, learner.skipped = state["step"], state["skipped"]
+    learner.skipped_in_a_row, learner.scales = state["skipped_in_a_row"], state["scales"]
+
+
+def seed_epoch(seed: int, epoch: int, rank: int) -> None:
+    """Sets the noise of one rank and epoch."""
+    torch.manual_seed(Random(f"{seed}/{epoch}/{rank}").randrange(2**31))
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Writes the state under `folder`, in place at once or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f"{STATE_FILE}.unfinished"
+    torch.save(state, unfinished)
+    unfinished.replace(folder / STATE_FILE)
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """The state under `folder`, on the CPU; None when there is none. Raises TrainingFailed when it cannot be read."""
+    file = folder / STATE_FILE
+    if not file.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise TrainingFailed(f"checkpoint {file}: not readable ({error}); next: remove the run's folder") from error
+    return state
+
+
+class FolderKeeper:
+    """Keeps the latest state of a run in a local folder: the keeper of a run without Ray."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def latest(self) -> dict[str, Any] | None:
+        """The state to go on from."""
+        return load(self._folder)
+
+    def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None:
+        """Replaces the latest state."""
+        save(self._folder, state)

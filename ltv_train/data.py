@@ -9,60 +9,25 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ltv_features import blocks, files
 from ltv_features.blocks import Layout
-from ltv_features.contract import BLOCK_EXAMPLES, SCHEMA_VERSION
+from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_features.errors import ShardsRefused
 from ltv_features.project import Examples
 from ltv_train import petastorm_compat
-from ltv_train.plan import Bucket, Plan, Read, ShardFile, reading_plan
+from ltv_train.manifest import Manifest, load_manifest, verify
+from ltv_train.plan import Bucket, Plan, Read, reading_plan
+
+__all__ = ["Arrays", "Manifest", "Padded", "load_manifest", "padded_batches", "plan_of", "read_all", "verify"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MANIFEST = "manifest.json"
 POOL_BLOCKS = 64
 """Blocks of one bucket that wait in memory to be drawn at random: four row groups."""
-
-
-@dataclass(frozen=True)
-class Cutoff:
-    """A training cut-off of the set."""
-
-    no: int
-    date: str
-    users: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a shard set says about itself; `folder` is where it lies."""
-
-    folder: str
-    kind: str
-    as_of: str
-    origin: str
-    input_digest: str
-    config_digest: str
-    periods_days: tuple[tuple[int, int], ...]
-    aggregates: tuple[str, ...]
-    cutoffs: tuple[Cutoff, ...]
-    table_versions: Mapping[str, int]
-    never_bought: Mapping[str, Any]
-    splits: Mapping[str, tuple[Bucket, ...]]
-
-    def examples(self, split: str) -> int:
-        """Real examples in a split."""
-        return sum(bucket.examples for bucket in self.splits[split])
-
-    def layout(self, length: int) -> Layout:
-        """The shape of the blocks of one bucket."""
-        extras = blocks.value_extras(len(self.periods_days)) if self.kind == "value" else blocks.BASKET_EXTRAS
-        return Layout(length, len(self.aggregates), extras)
 
 
 @dataclass(frozen=True)
@@ -89,60 +54,6 @@ class Padded:
     columns: Mapping[str, Array]
     length: int
     rows: int
-
-
-def load_manifest(folder: str) -> Manifest:
-    """The manifest of a set. Raises InputMissing when there is none, ShardsRefused on another schema version."""
-    read = files.read_json(files.join(folder, MANIFEST))
-    if read["schema_version"] != SCHEMA_VERSION:
-        raise ShardsRefused(
-            f"shards {folder}: schema version {read['schema_version']}, this code reads {SCHEMA_VERSION}; next: run "
-            "build_examples again"
-        )
-    return Manifest(
-        folder=folder,
-        kind=read["kind"],
-        as_of=read["as_of"],
-        origin=read["origin"],
-        input_digest=read["input_digest"],
-        config_digest=read["config_digest"],
-        periods_days=tuple((start, end) for start, end in read["periods_days"]),
-        aggregates=tuple(read["aggregates"]),
-        cutoffs=tuple(Cutoff(**cutoff) for cutoff in read["cutoffs"]),
-        table_versions=read["table_versions"],
-        never_bought=read["never_bought"],
-        splits={name: tuple(_bucket(bucket) for bucket in split["buckets"]) for name, split in read["splits"].items()},
-    )
-
-
-def _bucket(read: Mapping[str, Any]) -> Bucket:
-    listed = [
-        ShardFile(file["path"], file["sha256"], file["bytes"], tuple(file["row_groups"]), tuple(file["examples"]))
-        for file in read["files"]
-    ]
-    return Bucket(read["length"], tuple(listed))
-
-
-def verify(manifest: Manifest) -> None:
-    """Nothing when the files are those of the manifest. Raises ShardsRefused that names every file that is not."""
-    listed = {file.path: file for split in manifest.splits.values() for bucket in split for file in bucket.files}
-    there = {path for path in files.list_files(manifest.folder) if path.split("/")[0] in manifest.splits}
-    problems = [f"{path}: not in the manifest" for path in sorted(there - set(listed))]
-    for path, file in sorted(listed.items()):
-        if path not in there:
-            problems.append(f"{path}: missing")
-            continue
-        content = files.join(manifest.folder, path)
-        size = _size_of(content)
-        if size != file.bytes:
-            problems.append(f"{path}: expected {file.bytes} bytes, actual {size}")
-        elif (actual := files.sha256_of(content)) != file.sha256:
-            problems.append(f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}...")
-    if problems:
-        listing = "".join(f"\n  - {problem}" for problem in problems)
-        raise ShardsRefused(
-            f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples"
-        )
 
 
 def read_all(manifest: Manifest, split: str) -> Arrays:
@@ -243,11 +154,6 @@ def _parts(taken: list[dict[str, Array]], parts: int, layout: Layout) -> Iterato
         cut = {name: values[part * size : (part + 1) * size] for name, values in joined.items()}
         rows = len(cut["user_key"])
         yield Padded(cut if rows else blank, layout.length, rows)
-
-
-def _size_of(path: str) -> int:
-    fs, place = fsspec.url_to_fs(path)
-    return int(fs.size(place))
 
 
 def _hold(where: str, expected: int, actual: int) -> None:

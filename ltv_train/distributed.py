@@ -1,176 +1,169 @@
-"""The loop on Ray Train: one TorchTrainer runs a whole list of fits, survives a killed worker, and returns the weights.
+"""The fits on Ray Train: one TorchTrainer runs a whole list, survives a killed worker, and returns the weights.
 
-A checkpoint is written after every epoch and holds the running fit and the results of the finished ones, so a restarted
-group goes on at the right fit and epoch. `workers = 0` runs the same fits in this process, without Ray.
+Rank 0 writes a checkpoint after every epoch; it holds the finished fits and the running one, so a restarted group goes
+on at the right fit and epoch. With `workers = 0` the same list runs in this process, without Ray.
 """
 
 import logging
+import os
+import secrets
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel as DDP
 
+import ltv_train
 from ltv_features.errors import TrainingFailed
 from ltv_train import checkpoint, data
+from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import RaySettings
-from ltv_train.fits import FitResult, NetworkFit, run_fit
-from ltv_train.loop import Learner, Progress
-from ltv_train.models.network import NetworkShape
+from ltv_train.fits import FitResult, NetworkFit, Place, run_all
+from ltv_train.loop import Ranks
 
-log = logging.getLogger("ltv.train")
+log = logging.getLogger(__name__)
 _OBJECT_STORE_BYTES = 200 << 20
+_CONTROLLER_FAILURES = 3
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+    "MALLOC_ARENA_MAX": "1",
+}
+"""Keeps glibc from handing memory back after every step: 1.4 to 2 times faster training on CPUs."""
 
 
-def run_fits(fits: Sequence[NetworkFit], *, ray_settings: RaySettings, storage: str, run_name: str) -> list[FitResult]:
-    """The results in the order of `fits`. `storage` is an absolute path; `run_name` names the logical run: the same
-    name resumes it.
+def run_fits(
+    fits: Sequence[NetworkFit], *, ray_settings: RaySettings, storage_path: str, run_name: str
+) -> list[FitResult]:
+    """The results in the order of `fits`. `run_name` must name the work (a digest of everything that decides the
+    result): the same name below the same absolute `storage_path` goes on where it stopped.
 
-    Raises ShardsRefused before anything starts when a shard is not what its manifest says, TrainingFailed when Ray
-    gives up, with the reason.
+    Raises ShardsRefused before anything starts when shards differ from their manifest, TrainingFailed when training
+    ends without a result.
     """
-    torch.set_num_threads(1)
+    if not fits:
+        return []
     for folder in dict.fromkeys(fit.shards for fit in fits):
         data.verify(data.load_manifest(folder))
-    if not ray_settings.workers:
-        return [run_fit(fit) for fit in fits]
-    return _with_ray(list(fits), ray_settings, storage, run_name)
+    if ray_settings.workers == 0:
+        return run_all(fits, Place(), FolderKeeper(Path(storage_path) / run_name))
+    return _with_ray(list(fits), ray_settings, storage_path, run_name)
 
 
-def _with_ray(fits: list[NetworkFit], settings: RaySettings, storage: str, run_name: str) -> list[FitResult]:
+def _with_ray(fits: list[NetworkFit], settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
     import ray
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
 
+    where = f"run {run_name} below {storage_path}"
     ours = not ray.is_initialized()
-    if ours:
-        _open_ray(settings)
     try:
-        trainer = TorchTrainer(
-            _on_worker,
-            train_loop_config={"fits": fits},
-            scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
-            torch_config=TorchConfig(
-                backend="nccl" if settings.use_gpu else "gloo", timeout_s=settings.timeout_seconds
-            ),
-            run_config=RunConfig(
-                name=run_name,
-                storage_path=storage,
-                failure_config=FailureConfig(max_failures=settings.max_failures, controller_failure_limit=3),
-                checkpoint_config=CheckpointConfig(num_to_keep=2),
-            ),
-        )
-        result = trainer.fit()
-    except ray.exceptions.RayError as error:
-        raise TrainingFailed(
-            f"run {run_name}: {error}; nothing was registered; next: see {storage}/{run_name}"
-        ) from error
+        if ours:
+            _open(settings)
+        result = _trainer(fits, settings, storage_path, run_name).fit()
+    except (TrainingFailedError, ray.exceptions.RayError) as error:
+        raise TrainingFailed(f"{where}: {error}; nothing was registered; next: read the worker's error") from error
     finally:
         if ours:
             ray.shutdown()
     if result.error is not None or result.checkpoint is None:
-        raise TrainingFailed(f"run {run_name}: {result.error}; nothing was registered; next: see {storage}/{run_name}")
+        raise TrainingFailed(f"{where}: {result.error or 'no checkpoint was written'}; nothing was registered")
     with result.checkpoint.as_directory() as folder:
-        return [_result(finished) for finished in checkpoint.restore(folder)["finished"]]
+        state = checkpoint.load(Path(folder))
+    if state is None or len(state["done"]) != len(fits):
+        raise TrainingFailed(f"{where}: the last checkpoint does not hold all {len(fits)} fits; nothing was registered")
+    return [FitResult(**done) for done in state["done"]]
 
 
-def _open_ray(settings: RaySettings) -> None:
+def _open(settings: RaySettings) -> None:
+    """Joins the cluster at `address`, or starts one of our own that only holders of its token can talk to."""
     import ray
 
-    if settings.address == "local":
-        ray.init(
-            address="local",
-            num_cpus=max(settings.workers, 1),
-            object_store_memory=_OBJECT_STORE_BYTES,
-            logging_level=logging.WARNING,
-        )
-    else:
+    if settings.address != "local":
         ray.init(address=settings.address, logging_level=logging.WARNING)
-
-
-def _on_worker(config: dict[str, Any]) -> None:
-    """Every rank: go on where the last checkpoint stopped, fit after fit."""
-    import ray.train
-
-    logging.basicConfig(format="%(message)s", level=logging.INFO if _rank() == 0 else logging.WARNING)
-    torch.set_num_threads(1)
-    stored: dict[str, Any] = {"finished": [], "running": None}
-    last = ray.train.get_checkpoint()
-    if last is not None:
-        with last.as_directory() as folder:
-            stored = checkpoint.restore(folder)
-    for number in range(len(stored["finished"]), len(config["fits"])):
-        fit = config["fits"][number]
-
-        def after_epoch(learner: Learner, progress: Progress) -> None:
-            stored["running"] = {"learner": learner.state(), "progress": progress.to_dict()}
-            _report(stored, progress)
-
-        result = run_fit(
-            fit,
-            rank=_rank(),
-            world=ray.train.get_context().get_world_size(),
-            reduce=_add_over_ranks,
-            wrap=lambda model: DDP(model),
-            device=str(ray.train.torch.get_device()),
-            resume=stored["running"],
-            after_epoch=after_epoch,
-        )
-        stored["finished"].append(_stored(result, _all_ranks(result.progress)))
-        stored["running"] = None
-        _report(stored, result.progress)
-
-
-def _rank() -> int:
-    import ray.train
-
-    return int(ray.train.get_context().get_world_rank())
-
-
-def _report(stored: dict[str, Any], progress: Progress) -> None:
-    """Plain finite numbers and, from rank 0, the checkpoint; every rank reports equally often."""
-    import ray.train
-
-    metrics = {"epoch": progress.epoch, "step": progress.step, "fits_done": len(stored["finished"])}
-    if _rank() != 0:
-        ray.train.report(metrics)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint.save(folder, stored)
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
-
-
-def _add_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
-    dist.all_reduce(tensor)
-    return tensor
-
-
-def _all_ranks(progress: Progress) -> list[list[int]]:
-    """Examples read, [ranks][epochs]."""
-    mine = torch.tensor(progress.examples, dtype=torch.int64)
-    every = [torch.zeros_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(every, mine)
-    return [counts.tolist() for counts in every]
-
-
-def _stored(result: FitResult, examples_read: list[list[int]]) -> dict[str, Any]:
-    return {
-        "name": result.name,
-        "shape": asdict(result.shape),
-        "weights": result.weights,
-        "progress": result.progress.to_dict(),
-        "examples_read": examples_read,
-    }
-
-
-def _result(stored: dict[str, Any]) -> FitResult:
-    return FitResult(
-        stored["name"],
-        NetworkShape(**stored["shape"]),
-        stored["weights"],
-        Progress.from_dict(stored["progress"]),
-        stored["examples_read"],
+    if "RAY_AUTH_MODE" not in os.environ:  # ports listen on every interface: a token that lives as long as we do
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    ray.init(
+        address="local",
+        num_cpus=settings.workers,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        logging_level=logging.WARNING,
     )
+
+
+def _trainer(fits: list[NetworkFit], settings: RaySettings, storage_path: str, run_name: str) -> Any:
+    import ray.train as train
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    api: Any = train  # its annotations still name the classes of the older version
+    home = str(Path(ltv_train.__file__).resolve().parents[1])
+    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return TorchTrainer(
+        train_on_worker,
+        train_loop_config={"fits": fits},
+        scaling_config=api.ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
+        torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo", timeout_s=settings.timeout_seconds),
+        run_config=api.RunConfig(
+            name=run_name,
+            storage_path=storage_path,
+            failure_config=api.FailureConfig(
+                max_failures=settings.max_failures, controller_failure_limit=_CONTROLLER_FAILURES
+            ),
+            checkpoint_config=api.CheckpointConfig(num_to_keep=2),
+            worker_runtime_env={"env_vars": {**_ALLOCATOR, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}},
+        ),
+    )
+
+
+def train_on_worker(config: dict[str, Any]) -> None:
+    """What every rank runs."""
+    import ray.train
+    import ray.train.torch
+
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    logging.basicConfig(format="%(message)s", level=logging.INFO if rank == 0 else logging.WARNING)
+    device = ray.train.torch.get_device()
+
+    def shared(model: nn.Module) -> nn.Module:
+        return DDP(model, device_ids=[device] if device.type == "cuda" else None) if world > 1 else model
+
+    def total(tensor: Tensor) -> Tensor:
+        here = tensor.to(device)
+        dist.all_reduce(here)
+        return here.to(tensor.device)
+
+    run_all(config["fits"], Place(Ranks(rank, world, total), device, shared), ReportingKeeper(rank))
+
+
+class ReportingKeeper:
+    """Keeps the state in Ray's storage: rank 0 brings the checkpoint, every rank reports equally often."""
+
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
+
+    def latest(self) -> dict[str, Any] | None:
+        """The state of the last checkpoint that Ray has taken note of; None at the beginning."""
+        import ray.train
+
+        last = ray.train.get_checkpoint()
+        if last is None:
+            return None
+        with last.as_directory() as folder:
+            return checkpoint.load(Path(folder))
+
+    def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None:
+        """Reports plain finite numbers, and the state from rank 0."""
+        import ray.train
+
+        if self._rank != 0:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint.save(Path(folder), state)
+            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))

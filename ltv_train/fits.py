@@ -1,179 +1,251 @@
-"""One network to be fitted: which shards, which settings, which anchors; and what came of it.
+"""A list of network fits, trained one after the other, epoch by epoch, and continued where the last checkpoint ended.
 
-Room: joins the reader of shards with the plain loop. May import: Torch, data, loop. No Ray, no Spark.
+Every rank runs the same code; nothing here knows whether there is one or many, or who keeps the checkpoints.
 """
 
-import io
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import numpy as np
-import pyarrow.parquet as pq
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ltv_features.contract import CATEGORICAL_FIELDS, LABEL_FIELDS, NUMERIC_FIELDS
+from ltv_features.contract import BLOCK_EXAMPLES, NUMERIC_FIELDS
 from ltv_features.encode import Encoding
-from ltv_train import data
+from ltv_train import checkpoint, data, loop, models
 from ltv_train.anchors import Anchors
-from ltv_train.batch import Batch, make_batch, zeros
+from ltv_train.batch import Batch
 from ltv_train.config import NetworkSettings
-from ltv_train.loop import FitPlan, Learner, Progress, Reduce, train
-from ltv_train.models.network import NetworkShape
+from ltv_train.inputs import Inputs
+from ltv_train.loop import Learner, Ranks, Recipe
+from ltv_train.models import Shape
+from ltv_train.plan import Plan
 
-_WIDE_FROM = 200_000
-_MIN_STEPS, _MAX_STEPS = 800, 1200
-_EXAMPLES_A_STEP = 60
+log = logging.getLogger(__name__)
+SMALL_LOG_EXAMPLES = 200_000
+SMALL_WIDTH, LARGE_WIDTH = 64, 128
+SMALL_LOG_STEPS = 400
+MOST_EPOCHS = 30
 
 
 @dataclass(frozen=True)
 class NetworkFit:
-    """Everything one fit needs, as values that travel to a worker; `epochs` None: from the number of examples."""
+    """One fit: the folder of a shard set, settings, what was fitted on its training rows, a seed.
+
+    `steps`: how many to take, as frozen by earlier fits; None: settings, else from the number of examples, ended early
+    by validation loss, and the best weights on it are the result.
+    """
 
     name: str
     shards: str
     settings: NetworkSettings
-    vocabulary: bytes
-    scaling: str
-    anchors: str
+    encoding: Encoding
+    anchors: Anchors
     seed: int
-    epochs: int | None = None
-
-    @property
-    def encoding(self) -> Encoding:
-        """The encoding, as fitted on the training rows."""
-        return Encoding.from_parts(pq.read_table(io.BytesIO(self.vocabulary)), json.loads(self.scaling))
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """The best averaged weights of a fit, its shape, and how it came about; `examples_read` is [ranks][epochs]."""
+    """What a fit gave: averaged weights, their shape, the step they are of, and what happened on the way.
+
+    `curve` has a row an epoch: epoch, step, train_loss, validation_loss (absent without a validation split).
+    `examples_read` counts real examples by epoch and rank.
+    """
 
     name: str
-    shape: NetworkShape
     weights: dict[str, Tensor]
-    progress: Progress
-    examples_read: list[list[int]]
+    shape: dict[str, Any]
+    steps: int
+    skipped_steps: int
+    curve: list[dict[str, float]] = field(default_factory=list)
+    examples_read: list[list[int]] = field(default_factory=list)
 
 
-def prepare(
-    name: str, shards: str, settings: NetworkSettings, encoding: Encoding, anchors: Anchors, seed: int
-) -> NetworkFit:
-    """A fit from fitted parts."""
-    vocabulary, scaling = encoding.to_parts()
-    stream = io.BytesIO()
-    pq.write_table(vocabulary, stream)
-    return NetworkFit(
-        name, shards, settings, stream.getvalue(), json.dumps(scaling), json.dumps(anchors.to_dict()), seed
+class Keeper(Protocol):
+    """Who keeps checkpoints: `keep` is called once an epoch by every rank, with the same state."""
+
+    def latest(self) -> dict[str, Any] | None: ...
+
+    def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rank trains: its ranks, device, and how a model is shared with the others."""
+
+    ranks: Ranks = field(default_factory=Ranks)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wrap: Callable[[nn.Module], nn.Module] = lambda model: model
+
+
+@dataclass
+class _Progress:
+    """How far one fit has come; plain values, kept in the checkpoint beside the learner."""
+
+    epoch: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    examples_read: list[list[int]] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_step: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    epochs_without_gain: int = 0
+
+
+def width_for(settings: NetworkSettings, examples: int) -> int:
+    """Configured width, else 64 below 200,000 examples and 128 from there on."""
+    return settings.hidden or (SMALL_WIDTH if examples < SMALL_LOG_EXAMPLES else LARGE_WIDTH)
+
+
+def steps_for(settings: NetworkSettings, examples: int, steps_per_epoch: int) -> int:
+    """Configured steps, else 400 below 200,000 examples and 2 passes from there on, in whole epochs, at most 30.
+
+    >>> steps_for(NetworkSettings(), 50_000, 98), steps_for(NetworkSettings(), 300, 1)
+    (392, 30)
+    >>> steps_for(NetworkSettings(), 2_000_000, 3907), steps_for(NetworkSettings(steps=5), 50_000, 98)
+    (7814, 5)
+    """
+    if settings.steps:
+        return whole_epochs(settings.steps, steps_per_epoch)
+    wanted = SMALL_LOG_STEPS if examples < SMALL_LOG_EXAMPLES else 2 * steps_per_epoch
+    return min(whole_epochs(wanted, steps_per_epoch), MOST_EPOCHS * steps_per_epoch)
+
+
+def whole_epochs(steps: int, steps_per_epoch: int) -> int:
+    """`steps` rounded to whole epochs, so that each example is read equally often; below one epoch as it is."""
+    return steps if steps <= steps_per_epoch else round(steps / steps_per_epoch) * steps_per_epoch
+
+
+def rank_batch(batch_size: int, world: int) -> int:
+    """Examples a rank and step: the batch shared among ranks, as a number that fits blocks.
+
+    >>> rank_batch(512, 2), rank_batch(512, 3), rank_batch(64, 4)
+    (256, 128, 16)
+    """
+    share = max(1, batch_size // world)
+    if share >= BLOCK_EXAMPLES:
+        return share // BLOCK_EXAMPLES * BLOCK_EXAMPLES
+    return 1 << (share.bit_length() - 1)
+
+
+def run_all(fits: Sequence[NetworkFit], place: Place, keeper: Keeper) -> list[FitResult]:
+    """The results of all fits in order; goes on from the keeper's latest state, at the right fit and epoch."""
+    torch.set_num_threads(1)
+    kept = keeper.latest() or {"done": [], "current": None}
+    done: list[dict[str, Any]] = kept["done"]
+    resumed: dict[str, Any] | None = kept["current"]
+    for fit in fits[len(done) :]:
+        for state in _epochs(fit, place, resumed):
+            result = state.get("result")
+            done = [*done, result] if result else done
+            metrics = {**state["progress"]["curve"][-1], "fits_done": float(len(done))}
+            keeper.keep({"done": done, "current": None if result else state}, metrics)
+        resumed = None
+    return [FitResult(**result) for result in done]
+
+
+def _epochs(fit: NetworkFit, place: Place, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """Trains epoch by epoch; each item is the state after an epoch, the last one with the result."""
+    source = _Source(fit, place.ranks)
+    examples = source.manifest.examples("train")
+    shape = _shape(fit, source.manifest, examples)
+    steps_per_epoch = len(source.plan("train", 0).steps)
+    steps = (
+        whole_epochs(fit.steps, steps_per_epoch) if fit.steps else steps_for(fit.settings, examples, steps_per_epoch)
+    )
+    learner = _learner(fit, shape, steps, place)
+    progress = _Progress()
+    if state is not None:
+        checkpoint.restore(learner, state["learner"])
+        progress = _Progress(**state["progress"])
+    finished = False
+    while not finished:
+        finished = _epoch(fit, learner, progress, source, place)
+        state = {"learner": checkpoint.state_of(learner), "progress": vars(progress)}
+        yield state | ({"result": vars(_result(fit, shape, learner, progress))} if finished else {})
+
+
+def _epoch(fit: NetworkFit, learner: Learner, progress: _Progress, source: "_Source", place: Place) -> bool:
+    """One epoch with its validation; says whether the fit is finished."""
+    checkpoint.seed_epoch(fit.seed, progress.epoch, place.ranks.rank)
+    batches = source.batches("train", progress.epoch)
+    trained = loop.train_epoch(learner, batches, place.ranks, place.device, fit.name)
+    validated = loop.validate(learner, source.batches("validation", 0), place.ranks, place.device)
+    counts = torch.zeros(place.ranks.world, dtype=torch.float64)
+    counts[place.ranks.rank] = trained.examples
+    progress.examples_read.append([int(count) for count in place.ranks.total(counts)])
+    row = {"epoch": float(progress.epoch), "step": float(learner.step), "train_loss": trained.loss}
+    progress.curve.append(row | ({"validation_loss": validated} if math.isfinite(validated) else {}))
+    progress.epoch += 1
+    if place.ranks.rank == 0:
+        said = (fit.name, progress.epoch, learner.step, learner.recipe.steps, trained.loss, validated)
+        log.info("%s: epoch %d, step %d of %d, loss %.4f, validation %.4f", *said)
+    patient = fit.steps is not None or _patient(fit.settings.patience_epochs, learner, progress, validated)
+    return learner.step >= learner.recipe.steps or not patient
+
+
+def _patient(patience: int, learner: Learner, progress: _Progress, validated: float) -> bool:
+    """Whether to go on; keeps the best averaged weights by validation loss (by being last, without one)."""
+    if math.isnan(validated) or validated < progress.best_loss:
+        progress.best_loss = progress.best_loss if math.isnan(validated) else validated
+        progress.best_step, progress.epochs_without_gain = learner.step, 0
+        progress.best_weights = {name: value.clone() for name, value in learner.averaged.state_dict().items()}
+        return True
+    progress.epochs_without_gain += 1
+    return progress.epochs_without_gain < patience
+
+
+def _result(fit: NetworkFit, shape: Shape, learner: Learner, progress: _Progress) -> FitResult:
+    weights = progress.best_weights or learner.averaged.state_dict()
+    return FitResult(
+        name=fit.name,
+        weights={name: value.detach().cpu().clone() for name, value in weights.items()},
+        shape=shape.to_dict(),
+        steps=progress.best_step or learner.step,
+        skipped_steps=learner.skipped,
+        curve=progress.curve,
+        examples_read=progress.examples_read,
     )
 
 
-def shape_of(fit: NetworkFit, manifest: data.Manifest) -> NetworkShape:
-    """The shape of the network: the width from the settings, or from the number of examples (64, from 200,000 on 128)."""
-    settings = fit.settings
-    wide = manifest.examples("train") >= _WIDE_FROM
-    return NetworkShape(
-        encoder=settings.encoder,
-        vocabulary_sizes=fit.encoding.vocabulary_sizes,
+def _shape(fit: NetworkFit, manifest: data.Manifest, examples: int) -> Shape:
+    return Shape(
+        vocabulary=fit.encoding.vocabulary_sizes,
+        numeric=len(NUMERIC_FIELDS),
         aggregates=len(manifest.aggregates),
         periods=len(manifest.periods_days),
-        width=settings.hidden or (128 if wide else 64),
-        layers=settings.layers,
-        dropout=settings.dropout,
-        residual_on_anchor=settings.residual_on_anchor,
+        width=width_for(fit.settings, examples),
+        layers=fit.settings.layers,
+        dropout=fit.settings.dropout,
     )
 
 
-def plan_of(fit: NetworkFit, manifest: data.Manifest, world: int) -> FitPlan:
-    """Whole epochs: as many as bring the steps asked for, else 800 to 1,200 steps by the number of examples."""
-    settings, examples = fit.settings, manifest.examples("train")
-    reading = data.plan_of(
-        manifest, "train", rank=0, world=world, batch_size=per_rank(fit, world), seed=fit.seed, epoch=0
-    )
-    each = len(reading.steps)
-    wanted = settings.steps or int(np.clip(examples / _EXAMPLES_A_STEP, _MIN_STEPS, _MAX_STEPS))
-    return FitPlan(
-        epochs=fit.epochs or max(1, round(wanted / each)),
-        steps_per_epoch=each,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        clip_norm=settings.clip_norm,
-        patience_epochs=settings.patience_epochs,
-        seed=fit.seed,
-    )
+def _learner(fit: NetworkFit, shape: Shape, steps: int, place: Place) -> Learner:
+    settings = fit.settings
+    network = models.build(settings.encoder, shape, residual=settings.residual_on_anchor, seed=fit.seed)
+    recipe = Recipe(steps, settings.learning_rate, settings.weight_decay, settings.clip_norm)
+    return loop.start(network.to(place.device), recipe, place.wrap)
 
 
-def per_rank(fit: NetworkFit, world: int) -> int:
-    """Examples of one rank's step: the batch of the settings, shared."""
-    return max(1, fit.settings.batch_size // world)
+class _Source:
+    """The batches of one fit for one rank."""
 
+    def __init__(self, fit: NetworkFit, ranks: Ranks) -> None:
+        self.manifest = data.load_manifest(fit.shards)
+        self._inputs = Inputs(fit.encoding, fit.anchors, self.manifest.periods_days)
+        self._fit, self._ranks = fit, ranks
 
-def feed(
-    fit: NetworkFit, manifest: data.Manifest, split: str, rank: int, world: int
-) -> Callable[[int], Iterator[Batch]]:
-    """The batches of `split` for one rank, by epoch, through Petastorm."""
-    encoding, anchors = fit.encoding, Anchors.from_dict(json.loads(fit.anchors))
-    size = per_rank(fit, world)
+    def plan(self, split: str, epoch: int) -> Plan:
+        size = rank_batch(self._fit.settings.batch_size, self._ranks.world)
+        return data.plan_of(
+            self.manifest, split, rank=self._ranks.rank, world=self._ranks.world, batch_size=size,
+            seed=self._fit.seed, epoch=epoch,
+        )  # fmt: skip
 
-    def epoch_of(epoch: int) -> Iterator[Batch]:
-        plan = data.plan_of(manifest, split, rank=rank, world=world, batch_size=size, seed=fit.seed, epoch=epoch)
-        for padded in data.padded_batches(manifest, split, plan):
-            yield to_batch(padded, manifest, encoding, anchors)
-
-    return epoch_of
-
-
-def to_batch(padded: data.Padded, manifest: data.Manifest, encoding: Encoding, anchors: Anchors) -> Batch:
-    """One step's arrays as tensors; a step without rows becomes one row of weight 0."""
-    columns, periods = padded.columns, manifest.periods_days
-    if not padded.rows:
-        return zeros(1, padded.length, len(manifest.aggregates), len(periods))
-    values = anchors.period_values(columns["anchor"], columns["cutoff_no"].reshape(-1), periods)
-    return make_batch(
-        {name: columns[name] for name in CATEGORICAL_FIELDS + NUMERIC_FIELDS},
-        columns["length"].reshape(-1),
-        columns["aggregates"],
-        values,
-        encoding,
-        labels={name: columns[f"label_{name}"] for name in LABEL_FIELDS},
-        weight=columns["weight"].reshape(-1),
-    )
-
-
-def run_fit(
-    fit: NetworkFit,
-    *,
-    rank: int = 0,
-    world: int = 1,
-    reduce: Reduce = lambda tensor: tensor,
-    wrap: Callable[[torch.nn.Module], torch.nn.Module] = lambda model: model,
-    device: str = "cpu",
-    resume: dict[str, Any] | None = None,
-    after_epoch: Callable[[Learner, Progress], None] = lambda learner, progress: None,
-) -> FitResult:
-    """Fits one network on this rank. `resume` is what `after_epoch` stored: {learner, progress}.
-
-    Raises ShardsRefused when the shards are not those of the manifest, TrainingFailed when the loss is not finite.
-    """
-    manifest = data.load_manifest(fit.shards)
-    plan = plan_of(fit, manifest, world)
-    shape = shape_of(fit, manifest)
-    learner = Learner(shape, plan, device=device)
-    progress = Progress()
-    if resume is not None:
-        learner.restore(resume["learner"])
-        progress = Progress.from_dict(resume["progress"])
-    learner.step_model = wrap(learner.model)
-    feeds = [feed(fit, manifest, split, rank, world) for split in ("train", "validation")]
-    stages = train(learner, plan, feeds[0], feeds[1], reduce=reduce, world=world, progress=progress, name=fit.name)
-    for progress in stages:
-        after_epoch(learner, progress)
-    weights = {name: value.cpu() for name, value in learner.best.items()}
-    return FitResult(fit.name, shape, weights, progress, [list(progress.examples)])
-
-
-def with_epochs(fit: NetworkFit, epochs: int) -> NetworkFit:
-    """The same fit for a number of epochs that earlier fits chose."""
-    return replace(fit, epochs=epochs)
+    def batches(self, split: str, epoch: int) -> Iterator[Batch]:
+        if not self.manifest.splits.get(split):
+            return
+        for step in data.padded_batches(self.manifest, split, self.plan(split, epoch)):
+            yield self._inputs.batch(step.columns, at_origin=False)

@@ -75,7 +75,9 @@ class Epoch:
     examples: int
 
 
-def start(network: ValueNetwork, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> Learner:
+def start(
+    network: ValueNetwork, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model
+) -> Learner:
     """A learner before its first step; `wrap` makes the model that ranks share."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, recipe.steps))
@@ -95,7 +97,9 @@ def rate(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
-def train_epoch(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
+def train_epoch(
+    learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device, name: str = ""
+) -> Epoch:
     """One pass over `batches`, ending early when all steps of the recipe are done.
 
     Raises TrainingFailed when five steps in a row had a loss or gradient that is not finite.

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """[B, H] each, by cumulative horizon; money in minor units. Nothing is negative or non-finite, nothing falls with H."""
+    """[B, H] each, by cumulative horizon; money in minor units. All finite and not negative; all but churn rise with H."""
 
     mean: Floats
     median: Floats
@@ -42,6 +42,19 @@ class Predictor(Protocol):
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H] in the order of the examples."""
         ...
+
+
+def through_anchor(said: Sequence[Floats], anchor: Floats) -> list[Floats]:
+    """Mean, median and P [B, K] of the K trained horizons, carried on to all H horizons of `anchor` [B, H].
+
+    Value follows the anchor's: model(h0) x anchor(h) / anchor(h0); not buying follows it as an exponent, as if orders
+    came at the anchor's pace. Never a stretch by days, which would promise a lost customer as much as a new one.
+    """
+    mean, median, p = said
+    trained = mean.shape[1]
+    ratio = anchor[:, trained:] / np.maximum(anchor[:, trained - 1 : trained], 1e-12)
+    values = [np.concatenate([each, each[:, -1:] * ratio], axis=1) for each in (mean, median)]
+    return [*values, np.concatenate([p, 1 - (1 - p[:, -1:]) ** ratio], axis=1)]
 
 
 def finished(mean: Floats, median: Floats, p_purchase: Floats, *, cap: float = np.inf) -> Predictions:

@@ -12,7 +12,7 @@ from ltv_features import files
 from ltv_features.blocks import LABEL_PREFIX, TOKEN_TYPES, Array, Layout, value_extras
 from ltv_features.contract import ANCHOR_INPUTS, LABEL_FIELDS
 from ltv_features.cutoffs import Origin
-from ltv_features.example_rows import ExamplePlan
+from ltv_features.example_plan import ExamplePlan
 from ltv_features.project import Examples
 from ltv_features.shard_writer import Shelf
 from ltv_features.shards import SetFacts, finish

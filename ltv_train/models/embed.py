@@ -1,5 +1,6 @@
 """Tokens become vectors: one embedding a categorical field, the numbers beside them, one projection."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -34,4 +35,4 @@ def embedding_width(size: int) -> int:
     >>> [embedding_width(size) for size in (3, 60, 20_000)]
     [2, 8, 16]
     """
-    return max(2, min(_WIDEST, round(size**0.5)))
+    return max(2, min(_WIDEST, round(math.sqrt(size))))

@@ -16,7 +16,8 @@ from ltv_features.aggregates import NAMES
 from ltv_features.arrow import arrow_schema
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, MICROS_PER_DAY, TYPE_ID
 from ltv_features.cutoffs import Origin
-from ltv_features.example_rows import ROW_SCHEMA, ExamplePlan, basket_plan, example_rows, value_plan
+from ltv_features.example_plan import ExamplePlan, basket_plan, value_plan
+from ltv_features.example_rows import ROW_SCHEMA, example_rows
 from ltv_features.schemas import spark_schema
 from ltv_features.shard_writer import write_shards
 from ltv_features.shards import SetFacts, finish
@@ -151,6 +152,11 @@ def test_the_slice_has_everybody_who_bought_and_no_labels(sets: dict[str, data.M
     assert {row["user_key"]: row["user_id"] for row in users} == {key: f"u{key}" for key in range(1, USERS + 1)}
 
 
+def test_the_slice_of_a_fold_leaves_out_who_bought_only_later(sets: dict[str, data.Manifest]) -> None:
+    arrays = data.read_all(next(iter(sets.values())), "slice")
+    assert sorted(arrays.examples.user_key.tolist()) == list(range(1, USERS)), "user 40 buys on day 80, after day 60"
+
+
 def test_outcomes_of_the_fold_lie_in_the_set_of_as_of_alone(sets: dict[str, data.Manifest]) -> None:
     fold, as_of = sets
     outcomes = pq.read_table(f"{sets[as_of].folder}/outcomes.parquet")
@@ -218,11 +224,12 @@ def test_the_next_basket_is_the_first_order_in_the_window() -> None:
         event(1, us(12), "purchase", order=3, item=5),
         event(2, us(12), "view", item=8),
         event(3, us(12), "purchase", order=4),
+        event(5, us(40), "purchase", order=6, item=2),
     ]
     rows += [event(4, us(13), "purchase", order=5, item=item) for item in range(1, 71)]
     events = pa.Table.from_pylist(rows, schema=arrow_schema(KERNEL_EVENTS))
-    items, sizes = baskets.next_baskets(events, np.array([4, 3, 2, 1, 99]), cutoff_us=us(10), until_us=us(40))
-    assert sizes.tolist() == [70, 0, 0, 2, 0]
+    items, sizes = baskets.next_baskets(events, np.array([4, 3, 2, 1, 99, 5]), cutoff_us=us(10), until_us=us(40))
+    assert sizes.tolist() == [70, 0, 0, 2, 0, 0]
     assert items[3, :3].tolist() == [3, 9, 0]
     assert items[0].tolist() == list(range(1, 65))
 

@@ -1,5 +1,6 @@
 """From a shard set to batches: every example once, nothing damaged or missing goes unnoticed."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ltv_features.errors import InputMissing, ShardsRefused
-from ltv_train import data, petastorm_compat
+from ltv_train import data, manifest, petastorm_compat
 from ltv_train.data import Manifest, Padded
 from tests.shard_builders import write_small_set
 
@@ -49,7 +50,7 @@ def test_the_ranks_read_every_example_once_an_epoch(shards: Manifest, world: int
 
 
 def test_a_rank_without_examples_left_steps_on_one_row_of_weight_zero(fresh: Manifest) -> None:
-    lone = epoch(fresh, rank=1, world=2)
+    lone = epoch(fresh, rank=2, world=3)
     assert [batch.rows for batch in lone] == [0] * len(lone)
     assert [batch.columns["weight"].tolist() for batch in lone] == [[[0.0]]] * len(lone)
     assert keys(lone) == []
@@ -66,6 +67,14 @@ def test_a_step_mixes_blocks_of_several_row_groups(shards: Manifest) -> None:
     read = keys(epoch(shards, batch_size=512))[:512]
     places = [stored.index(key) for key in read]
     assert max(places) - min(places) > 1024, "further apart than one row group of 16 blocks"
+
+
+def test_a_small_pool_still_draws_at_random(shards: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "POOL_BLOCKS", 6)
+    stored = data.read_all(shards, "train").examples.user_key.tolist()
+    firsts = [stored.index(int(batch.columns["user_key"][0, 0])) for batch in epoch(shards, batch_size=64)]
+    steps_back = sum(after < before for before, after in itertools.pairwise(firsts))
+    assert steps_back > 5, "blocks leave the pool in another order than they came in"
 
 
 def test_rows_keep_their_own_values(shards: Manifest) -> None:
@@ -129,7 +138,7 @@ def test_one_flipped_bit_is_named(fresh: Manifest) -> None:
 
 
 def test_another_schema_version_is_refused(fresh: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "SCHEMA_VERSION", 99)
+    monkeypatch.setattr(manifest, "SCHEMA_VERSION", 99)
     with pytest.raises(ShardsRefused, match="schema version 1, this code reads 99"):
         data.load_manifest(fresh.folder)
 

@@ -1,0 +1,230 @@
+"""Several models as one: weights found on past origins, values averaged as logarithms, probabilities as logits.
+
+There are two sets of weights, because the mean is judged by rank and the median by its absolute error. Under a few
+thousand users the best weights of a grid are mostly luck, so they are drawn halfway to equal ones. Source: Clemen,
+"Combining forecasts: a review and annotated bibliography" (1989), on why equal weights are hard to beat.
+May import: NumPy, SciPy, bundle, predict, metrics. No Spark, no Ray.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from ltv_features.project import Examples
+from ltv_train.bundle import Bundle, write
+from ltv_train.evaluation import Fold
+from ltv_train.metrics.value import mae, normalised_gini, rmse
+from ltv_train.predict import open_predictor
+from ltv_train.predictions import Predictions, finished
+
+Floats = npt.NDArray[np.float64]
+MEMBERS = ("boosting_g", "boosting_e", "lstm")
+FEW_USERS = 5_000
+_TENTHS = 10
+_EQUAL_GINI = 5e-4
+"""Differences of Gini below this are a tie, settled by the squared error."""
+_MIN_P = 1e-6
+
+
+@dataclass(frozen=True)
+class BlendWeights:
+    """Weights by member, each set adding up to 1: `mean` also weighs probabilities; `how` says how they were found."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    median: tuple[float, ...]
+    scale_minor: float
+    how: str
+
+    @property
+    def used(self) -> "BlendWeights":
+        """The same weights without members that count for nothing."""
+        kept = [i for i in range(len(self.names)) if self.mean[i] > 0 or self.median[i] > 0]
+        return BlendWeights(
+            names=tuple(self.names[i] for i in kept),
+            mean=tuple(self.mean[i] for i in kept),
+            median=tuple(self.median[i] for i in kept),
+            scale_minor=self.scale_minor,
+            how=self.how,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {
+            "members": list(self.names),
+            "mean_weights": list(self.mean),
+            "median_weights": list(self.median),
+            "scale_minor": self.scale_minor,
+            "how": self.how,
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "BlendWeights":
+        """The weights that `to_dict` wrote."""
+        mean, median = tuple(values["mean_weights"]), tuple(values["median_weights"])
+        return BlendWeights(tuple(values["members"]), mean, median, float(values["scale_minor"]), str(values["how"]))
+
+
+def equal_weights(names: Sequence[str], scale_minor: float, how: str) -> BlendWeights:
+    """Every member counts the same."""
+    each = (1.0 / len(names),) * len(names)
+    return BlendWeights(tuple(names), each, each, scale_minor, how)
+
+
+def fit_weights(
+    folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float, users: int | None = None
+) -> BlendWeights:
+    """The weights that did best at past origins, longest horizon; equal ones where there is one fold or none.
+
+    `scale_minor` is the amount at which the logarithm starts to bend, the median order of training. Folds count alike.
+    `users` decides whether to shrink; without it the largest fold does.
+    """
+    if len(folds) < 2 or len(names) < 2:
+        return equal_weights(names, scale_minor, f"equal: {len(folds)} past origin(s) are too few to choose by")
+    grid = simplex(len(names))
+    mean = _best_mean(folds, names, grid, scale_minor)
+    median = _best_median(folds, names, grid, scale_minor)
+    how = f"grid of tenths over {len(folds)} past origins"
+    users = max(len(fold.user_key) for fold in folds) if users is None else users
+    if users < FEW_USERS:
+        mean, median = (mean + 1 / len(names)) / 2, (median + 1 / len(names)) / 2
+        how += f", drawn halfway to equal weights for {users} users"
+    return BlendWeights(tuple(names), tuple(mean.tolist()), tuple(median.tolist()), scale_minor, how)
+
+
+def simplex(members: int) -> Floats:
+    """[G, members] all weights in tenths that add up to 1, from the most even on, so that ties go to the even ones.
+
+    >>> len(simplex(3)), simplex(2)[0].tolist()
+    (66, [0.5, 0.5])
+    """
+    tenths = [w for w in itertools.product(range(_TENTHS + 1), repeat=members) if sum(w) == _TENTHS]
+    return np.array(sorted(tenths, key=lambda w: sum(part * part for part in w)), np.float64) / _TENTHS
+
+
+def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predictions:
+    """[B, H] the blend of what the members say; rows are blended one by one."""
+    said = [parts[name] for name in weights.names]
+    mean = _log_mean([part.mean for part in said], weights.mean, weights.scale_minor)
+    median = _log_mean([part.median for part in said], weights.median, weights.scale_minor)
+    logits = [special.logit(np.clip(part.p_purchase, _MIN_P, 1 - _MIN_P)) for part in said]
+    return finished(mean, median, special.expit(_weighted(logits, weights.mean)))
+
+
+def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float) -> list[Predictions]:
+    """What the blend says at each fold when no user's own outcome chose the weights: for the back-test only.
+
+    Users are halved by key; each half is blended with the weights of the other.
+    """
+    halves = [half_of(fold.user_key) for fold in folds]
+    users = max((len(fold.user_key) for fold in folds), default=0)
+    weights = []
+    for side in (0, 1):
+        others = [_rows(fold, half != side) for fold, half in zip(folds, halves, strict=True)]
+        weights.append(fit_weights(others, names, scale_minor=scale_minor, users=users))
+    made = []
+    for fold, half in zip(folds, halves, strict=True):
+        order = np.argsort(half, kind="stable")
+        sides = [_rows(fold, half == side).predictions for side in (0, 1)]
+        joined = Predictions.concat([combine(parts, w) for parts, w in zip(sides, weights, strict=True)])
+        made.append(joined.take(np.argsort(order, kind="stable")))
+    return made
+
+
+def half_of(user_key: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """[N] 0 or 1 by user, from the top bit of the key times an odd constant (multiplicative hashing)."""
+    mixed = user_key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(63)).astype(np.int64)
+
+
+def write_blend(
+    parent: str | Path, members: Mapping[str, Bundle], weights: BlendWeights, *, name: str = "blend"
+) -> Bundle:
+    """The blend as a bundle that holds its members. Members without any weight stay out."""
+    kept = {each: members[each] for each in weights.used.names}
+    horizons = next(iter(kept.values())).horizons_days
+    config = {
+        "name": name,
+        "horizons_days": list(horizons),
+        "trained_horizons": min(int(one.config.get("trained_horizons", len(horizons))) for one in kept.values()),
+        **weights.to_dict(),
+    }
+    return write(parent, kind="blend", config=config, files={}, members=kept)
+
+
+def load_predictor(bundle: Bundle) -> "Blend":
+    """The blend of a bundle, with its members opened."""
+    return Blend(bundle)
+
+
+class Blend:
+    """Asks every member and combines what they say."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        whole = BlendWeights.from_dict(bundle.config)
+        self.weights = whole.used
+        self.members = {name: open_predictor(bundle.member(name)) for name in self.weights.names}
+
+    def predict(self, examples: Examples) -> Predictions:
+        """Predictions [B, H]."""
+        return combine({name: member.predict(examples) for name, member in self.members.items()}, self.weights)
+
+
+def _best_mean(folds: Sequence[Fold], names: Sequence[str], grid: Floats, scale: float) -> Floats:
+    def measured(fold: Fold, said: Floats) -> tuple[float, float]:
+        truth = fold.spend[:, -1]
+        return normalised_gini(truth, said), rmse(truth, said) / max(float(truth.mean()), 1e-9)
+
+    results = _search(folds, names, grid, scale, "mean", measured)
+    rank = results[:, 0]
+    close = np.flatnonzero(rank >= np.nanmax(rank) - _EQUAL_GINI) if np.isfinite(rank).any() else np.arange(1)
+    return np.asarray(grid[close[np.argmin(results[close, 1])]])
+
+
+def _best_median(folds: Sequence[Fold], names: Sequence[str], grid: Floats, scale: float) -> Floats:
+    def measured(fold: Fold, said: Floats) -> tuple[float, float]:
+        truth = fold.spend[:, -1]
+        return mae(truth, said) / max(float(truth.mean()), 1e-9), 0.0
+
+    results = _search(folds, names, grid, scale, "median", measured)
+    return np.asarray(grid[np.argmin(results[:, 0])])
+
+
+def _search(
+    folds: Sequence[Fold],
+    names: Sequence[str],
+    grid: Floats,
+    scale: float,
+    column: str,
+    measured: Callable[[Fold, Floats], tuple[float, float]],
+) -> Floats:
+    """[G, 2] measures of every point of the grid, averaged over folds."""
+    results = np.zeros((len(grid), 2))
+    for fold in folds:
+        parts = [getattr(fold.predictions[name], column)[:, -1] for name in names]
+        for number, weights in enumerate(grid):
+            results[number] += measured(fold, _log_mean(parts, weights.tolist(), scale))
+    return results / len(folds)
+
+
+def _log_mean(parts: Sequence[Floats], weights: Sequence[float], scale: float) -> Floats:
+    return np.expm1(_weighted([np.log1p(part / scale) for part in parts], weights)) * scale
+
+
+def _weighted(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    total = np.zeros_like(parts[0])
+    for part, weight in zip(parts, weights, strict=True):
+        total = total + weight * part
+    return total
+
+
+def _rows(fold: Fold, keep: npt.NDArray[np.bool_]) -> Fold:
+    rows = np.flatnonzero(keep)
+    parts = {name: said.take(rows) for name, said in fold.predictions.items()}
+    return Fold(fold.origin, fold.user_key[rows], fold.spend[rows], fold.purchased[rows], parts)

@@ -1,0 +1,182 @@
+"""Which candidate may serve: the best that is not worse than the best baseline and production, beyond a stated margin.
+
+Procedures are compared on the same past folds, never weights that have seen the test window. Two primaries, declared
+beforehand: normalised Gini of the mean and absolute error of the median, longest horizon. Every decision comes with its
+reasons as sentences. May import: NumPy, metrics, paired. No Spark, no Ray.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ltv_train.config import GateSettings
+from ltv_train.evaluation import Fold
+from ltv_train.metrics.value import mae, normalised_gini, spearman
+from ltv_train.paired import Differences, Judged, differences
+from ltv_train.predictions import Predictions
+
+BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "anchor")
+_BOUND = 0.1
+_MAE_TO_GINI = 0.25
+"""A share of error saved in units of Gini: the rule forgives .005 Gini as easily as 2 % of the error."""
+_MIN_USERS, _MIN_BUYERS = 500, 50
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against one opponent: differences with their one-sided 90 % lower bounds; above 0 is better."""
+
+    candidate: str
+    against: str
+    gini: float
+    gini_bound: float
+    mae: float
+    mae_bound: float
+    not_worse: bool
+    better: bool
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in words."""
+        verdict = "better" if self.not_worse and self.better else "not worse" if self.not_worse else "may be worse"
+        return (
+            f"{self.candidate} against {self.against}: Gini {self.gini:+.4f} (at least {self.gini_bound:+.4f}), "
+            f"error of the median {-self.mae:+.1%} (at most {-self.mae_bound:+.1%}): {verdict}"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided: `promoted` is None where production stays; `best_baseline` is what to fall back to."""
+
+    promoted: str | None
+    best_baseline: str
+    grade: str
+    comparisons: tuple[Comparison, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(self.reasons)
+
+
+def decide(folds: Sequence[Fold], *, production: str | None, settings: GateSettings, seed: int) -> Verdict:
+    """The verdict over every candidate that the folds hold; `production` names the procedure that serves now.
+
+    Candidates are tried from the best on. Without production, not being worse than the best baseline suffices; against
+    production one primary must improve too, unless the candidate is the same procedure, refitted. Without folds nothing
+    can be compared: see `without_folds`.
+    """
+    skill = skills(folds)
+    ranked = sorted(skill, key=lambda name: (-skill[name], name))
+    baseline = next(name for name in ranked if is_baseline(name))
+    opponents, reasons = [baseline], [f"best baseline at {len(folds)} past origin(s): {baseline}"]
+    if production in skill and production != baseline:
+        opponents.append(str(production))
+    elif production is not None and production not in skill:
+        reasons.append(f"production {production} is no candidate of this run and could not be compared")
+    made: list[Comparison] = []
+    for name in ranked:
+        tried = [compare(folds, name, other, settings, seed) for other in opponents if other != name]
+        made += tried
+        reasons += [comparison.sentence for comparison in tried]
+        if _passes(name, tried, production):
+            reasons.append(f"{name} is promoted: {_why(name, production, tried)}")
+            return Verdict(name, baseline, _grade(folds, made, name), tuple(made), tuple(reasons))
+    reasons.append(f"no candidate passed: {production} stays")
+    return Verdict(None, baseline, _grade(folds, made, str(production)), tuple(made), tuple(reasons))
+
+
+def without_folds(preferred: str, *, production: str | None) -> Verdict:
+    """The verdict where no past origin has matured: `preferred` serves as long as nothing else does, ungraded."""
+    promoted = preferred if production in (None, preferred) else None
+    reason = f"no past origin has matured, nothing could be compared: {promoted or production} serves"
+    return Verdict(promoted, preferred, "U", (), (reason,))
+
+
+def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | None) -> Verdict:
+    """The verdict once the refitted model is known: with problems production stays, or the best baseline begins."""
+    if not problems or verdict.promoted is None:
+        return verdict
+    promoted = verdict.best_baseline if production is None and verdict.promoted != verdict.best_baseline else None
+    stays = f"{promoted} serves the first nights" if promoted else f"{production or 'nothing'} stays"
+    reasons = (*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems), f"held: {stays}")
+    return replace(verdict, promoted=promoted, grade="B" if promoted else verdict.grade, reasons=reasons)
+
+
+def refit_problems(backtest: Predictions, refit: Predictions, settings: GateSettings) -> list[str]:
+    """Why a refitted model must not follow its back-test model; both spoke about the same users now. Empty: it may."""
+    old, new = backtest.mean[:, -1], refit.mean[:, -1]
+    problems = []
+    rank = spearman(old, new)
+    if np.ptp(old) > 0 and not rank >= settings.min_refit_spearman:
+        problems.append(f"rank correlation with the back-test model {rank:.3f}, expected {settings.min_refit_spearman}")
+    shift = float(new.sum() / old.sum() - 1) if old.sum() > 0 else float(new.sum() > 0)
+    if not abs(shift) <= settings.max_refit_total_shift:
+        problems.append(f"total moved by {shift:+.1%}, expected within {settings.max_refit_total_shift:.0%}")
+    return problems
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a candidate is one of the simple ones that must be beaten."""
+    return name in BASELINE_NAMES or (name.startswith("last_") and name.endswith("_days"))
+
+
+def skills(folds: Sequence[Fold]) -> Mapping[str, float]:
+    """One number a candidate to order them by: Gini, plus a quarter of the share of error saved against all zero."""
+    made = {}
+    for name in folds[0].predictions:
+        each = []
+        for fold in folds:
+            truth, said = fold.spend[:, -1], fold.predictions[name]
+            zero = mae(truth, np.zeros(len(truth)))
+            saved = 1 - mae(truth, said.median[:, -1]) / zero if zero > 0 else 0.0
+            rank = normalised_gini(truth, said.mean[:, -1])
+            each.append((rank if np.isfinite(rank) else 0.0) + _MAE_TO_GINI * saved)
+        made[name] = float(np.mean(each))
+    return made
+
+
+def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Comparison:
+    """`name` against `against` on the same users of all folds."""
+    found = _differences(folds, name, against, settings, seed)
+    gini_bound, mae_bound = found.gini_bound(_BOUND), found.mae_bound(_BOUND)
+    not_worse = bool(gini_bound > -settings.max_gini_loss and mae_bound > -settings.max_mae_loss)
+    better = bool(found.gini > 0 or found.mae > 0)
+    return Comparison(name, against, found.gini, gini_bound, found.mae, mae_bound, not_worse, better)
+
+
+def _differences(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Differences:
+    first, second = ([_judged(fold, who) for fold in folds] for who in (name, against))
+    return differences(first, second, draws=settings.bootstrap, seed=seed)
+
+
+def _judged(fold: Fold, name: str) -> Judged:
+    said = fold.predictions[name]
+    return Judged(fold.user_key, fold.spend[:, -1], said.mean[:, -1], said.median[:, -1])
+
+
+def _passes(name: str, tried: Sequence[Comparison], production: str | None) -> bool:
+    if not all(comparison.not_worse for comparison in tried):
+        return False
+    must_improve = production is not None and name != production
+    return not must_improve or all(comparison.better for comparison in tried)
+
+
+def _why(name: str, production: str | None, tried: Sequence[Comparison]) -> str:
+    if not tried:
+        return "it is the best baseline"
+    if name == production:
+        return "the procedure that serves, refitted on newer data"
+    return "not worse than its opponents" + (" and better in a primary" if production else "; nothing served before")
+
+
+def _grade(folds: Sequence[Fold], made: Sequence[Comparison], name: str) -> str:
+    """A: above the best baseline in both; C: surely below in both; U: too few to say; else B."""
+    last = folds[0]
+    if len(last.user_key) < _MIN_USERS or (last.purchased[:, -1] > 0).sum() < _MIN_BUYERS:
+        return "U"
+    mine = [comparison for comparison in made if comparison.candidate == name and is_baseline(comparison.against)]
+    return "A" if mine and min(mine[0].gini_bound, mine[0].mae_bound) > 0 else "B"
