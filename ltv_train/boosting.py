@@ -5,6 +5,8 @@ exposure. Median: L1 on spend / mean, weighted by the mean. P: one binary hazard
 Jorgensen, The Theory of Dispersion Models (1997); numbers: the project's own back-tests. May import: LightGBM.
 """
 
+import re
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import lightgbm
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
+from ltv_features.errors import BundleRefused, TrainingFailed
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
@@ -22,11 +25,30 @@ from ltv_train.predictions import Predictions, finished, through_anchor
 Floats = npt.NDArray[np.float64]
 Variant = Literal["g", "e"]
 _ANCHOR_COLUMNS = ("anchor_orders", "anchor_alive", "anchor_order_value", "anchor_value")
+_AGAINST_ANCHOR = (
+    "spend_30",
+    "spend_90",
+    "spend_180",
+    "spend_decayed_30",
+    "spend_decayed_90",
+    "spend_rate",
+    "order_mean",
+)
+"""Divided by the anchor's value: what G has to learn is how far the anchor is off, and these say it directly."""
+FEATURE_NAMES = (*NAMES, *_ANCHOR_COLUMNS, *(f"{name}_to_anchor" for name in _AGAINST_ANCHOR))
 _FIT_THREADS = 2
+_NOT_FINITE = re.compile(r"nan|inf", re.IGNORECASE)
 
 
-def fit_boosters(material: Material, settings: BoostingSettings, *, seeds: int, seed: int) -> list[Built]:
-    """boosting_g and boosting_e; `seeds` models are averaged for each mean."""
+def fit_boosters(
+    material: Material, settings: BoostingSettings, *, seeds: int, seed: int, threads: int = _FIT_THREADS
+) -> list[Built]:
+    """boosting_g and boosting_e; `seeds` models are averaged for each mean.
+
+    Raises TrainingFailed where the training rows hold no spend: a logarithm of nothing has nothing to learn.
+    """
+    if not material.observed(0).spend.sum() > 0:
+        raise TrainingFailed("boosting: nobody spent anything after a cut-off; next: check amounts and --as-of")
     x = features(material.examples, material.cutoff_no, material.anchors, material.horizons_days[-1])
     money = _money_scale(material)
     hazards = _hazards(material, settings, x, seed)
@@ -52,8 +74,10 @@ def fit_boosters(material: Material, settings: BoostingSettings, *, seeds: int, 
 def features(
     examples: Examples, cutoff_no: npt.NDArray[np.int32], anchors: Anchors, days: int
 ) -> npt.NDArray[np.float64]:
-    """[B, A + 4]: the aggregates and what the anchor says about the longest horizon."""
-    return np.concatenate([examples.aggregates, anchors.features(examples.anchor, cutoff_no, float(days))], axis=1)
+    """[B, F] of FEATURE_NAMES: aggregates, what the anchor says about the longest horizon, and spend against it."""
+    said = anchors.features(examples.anchor, cutoff_no, float(days))
+    spend = examples.aggregates[:, [NAMES.index(name) for name in _AGAINST_ANCHOR]].astype(np.float64)
+    return np.concatenate([examples.aggregates, said, spend / np.maximum(said[:, -1:], 1e-9)], axis=1)
 
 
 def load_predictor(bundle: Bundle) -> "Boosting":
@@ -68,7 +92,7 @@ class Boosting:
         self.config, self.horizons_days, self.anchors = bundle.config, bundle.horizons_days, bundle.anchors()
 
         def model(name: str) -> lightgbm.Booster:
-            return lightgbm.Booster(model_str=bundle.bytes_of(name).decode())
+            return _opened(bundle, name)
 
         count = range(self.config["trained_horizons"])
         self.means = [[model(f"mean_{h}_{s}.txt") for s in range(self.config["seeds"])] for h in count]
@@ -95,6 +119,21 @@ class Boosting:
             stay[:, h] = running
         said = through_anchor([mean, median, 1 - stay], anchor)
         return finished(*said, cap=float(self.config["cap_minor"]))
+
+
+def _opened(bundle: Bundle, name: str) -> lightgbm.Booster:
+    """One booster of a bundle. Raises BundleRefused when it holds numbers that are not finite or other features."""
+    text = bundle.bytes_of(name).decode()
+    bad = [line[:60] for line in text.splitlines() if line.startswith("leaf_value=") and _NOT_FINITE.search(line)]
+    if bad:
+        raise BundleRefused(f"bundle {bundle.path}: {name} holds leaves that are not finite: {bad[0]!r}")
+    booster = lightgbm.Booster(model_str=text)
+    if tuple(booster.feature_name()) != FEATURE_NAMES:
+        differ = sorted(set(booster.feature_name()) ^ set(FEATURE_NAMES))
+        raise BundleRefused(
+            f"bundle {bundle.path}: {name} was trained on other features, or in another order: {differ}"
+        )
+    return booster
 
 
 def _ask(booster: lightgbm.Booster, x: Floats, *, raw: bool = False) -> Floats:
@@ -130,8 +169,9 @@ def _parameters(settings: BoostingSettings, seed: int, **own: Any) -> dict[str, 
 
 
 def _train(parameters: dict[str, Any], trees: int, x: Floats, y: Floats, **own: Any) -> lightgbm.Booster:
-    names = [*NAMES, *_ANCHOR_COLUMNS]
-    data = lightgbm.Dataset(x, y, feature_name=names, params={"verbosity": -1, "min_data_in_leaf": 1}, **own)
+    data = lightgbm.Dataset(
+        x, y, feature_name=list(FEATURE_NAMES), params={"verbosity": -1, "min_data_in_leaf": 1}, **own
+    )
     return lightgbm.train(parameters, data, num_boost_round=trees)
 
 

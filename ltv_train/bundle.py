@@ -128,6 +128,14 @@ def load(path: str | Path) -> Bundle:
     return Bundle(folder, hashlib.sha256(_json(digests)).hexdigest()[:16], config["kind"], config)
 
 
+def copy(bundle: Bundle, parent: Path) -> Bundle:
+    """The same bundle below `parent` under its digest, verified; left as it is when it is there already."""
+    target = parent / bundle.digest
+    if not (target / DIGESTS).exists():
+        _place(target, {path: bundle.bytes_of(path) for path in _listed(bundle.path)})
+    return load(target)
+
+
 def contract_facts() -> dict[str, Any]:
     """What a model silently relies on: if any of it differs, the model must not speak."""
     return {

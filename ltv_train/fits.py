@@ -21,6 +21,7 @@ from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Inputs
 from ltv_train.loop import Learner, Ranks, Recipe
 from ltv_train.models import Shape
+from ltv_train.models.aligned import aligned
 from ltv_train.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,8 @@ class _Progress:
 
 
 def width_for(settings: NetworkSettings, examples: int) -> int:
-    """Configured width, else 64 below 200,000 examples and 128 from there on."""
-    return settings.hidden or (SMALL_WIDTH if examples < SMALL_LOG_EXAMPLES else LARGE_WIDTH)
+    """Configured width up to the next multiple of 16, else 64 below 200,000 examples and 128 from there on."""
+    return aligned(settings.hidden or (SMALL_WIDTH if examples < SMALL_LOG_EXAMPLES else LARGE_WIDTH))
 
 
 def steps_for(settings: NetworkSettings, examples: int, steps_per_epoch: int) -> int:

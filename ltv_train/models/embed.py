@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ltv_train.batch import Batch
+from ltv_train.models.aligned import AlignedLinear
 
 _NOTHING_KNOWN = 2
 """A vocabulary of padding and unknown alone tells nothing; its field gets no embedding."""
@@ -22,7 +23,7 @@ class TokenEmbedding(nn.Module):
         self.tables = nn.ModuleDict(
             {name: nn.Embedding(size, embedding_width(size), padding_idx=0) for name, size in told.items()}
         )
-        self.project = nn.Linear(sum(embedding_width(size) for size in told.values()) + numeric, width)
+        self.project = AlignedLinear(sum(embedding_width(size) for size in told.values()) + numeric, width)
 
     def forward(self, batch: Batch) -> Tensor:
         looked_up = [table(batch.ids[name]) for name, table in self.tables.items()]

@@ -3,6 +3,7 @@
 from torch import nn
 
 from ltv_train.batch import Batch
+from ltv_train.models.aligned import AlignedLinear
 from ltv_train.models.shape import Encoded, Shape
 
 
@@ -12,7 +13,7 @@ class MlpEncoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(shape.aggregates, 2 * shape.width),
+            AlignedLinear(shape.aggregates, 2 * shape.width),
             nn.ReLU(),
             nn.Dropout(shape.dropout),
             nn.Linear(2 * shape.width, shape.width),

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ltv_train.batch import Batch
+from ltv_train.models.aligned import AlignedLinear
 from ltv_train.models.heads import Params, ValueHead
 from ltv_train.models.shape import Shape
 
@@ -15,14 +16,14 @@ class ValueNetwork(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.dense = nn.Sequential(
-            nn.Linear(shape.aggregates, 2 * shape.width),
+            AlignedLinear(shape.aggregates, 2 * shape.width),
             nn.ReLU(),
             nn.Dropout(shape.dropout),
             nn.Linear(2 * shape.width, shape.width),
             nn.ReLU(),
         )
         self.trunk = nn.Sequential(
-            nn.Linear(2 * shape.width + shape.periods, shape.width), nn.ReLU(), nn.Dropout(shape.dropout)
+            AlignedLinear(2 * shape.width + shape.periods, shape.width), nn.ReLU(), nn.Dropout(shape.dropout)
         )
         self.head = ValueHead(shape.width, shape.periods, residual=residual)
 

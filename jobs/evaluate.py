@@ -1,0 +1,64 @@
+"""Predictions on past origins + what happened there -> blend, gate, report, and the row in `models` that promotes."""
+
+import logging
+
+from jobs._entry import Run, start
+from ltv_features import files, ledger
+from ltv_features.contract import MODELS
+from ltv_features.digest import digest_of
+from ltv_features.schemas import spark_schema
+from ltv_train import backtest, promotion
+from ltv_train.registry import model_row
+from ltv_train.score.production import served_before
+
+NEEDS_SPARK = True
+
+log = logging.getLogger("ltv.evaluate")
+
+
+def main(run: Run) -> None:
+    """Judges the latest training of this night once; the same training and settings again change nothing."""
+    lake, settings, night = run.lake, run.settings, run.as_of.isoformat()
+    root = settings.lake.root
+    folder, trained = backtest.latest_run(files.join(root, "training", night))
+    before = served_before(lake, run.as_of, "value")
+    digest = digest_of(
+        "evaluate", trained["run_name"], trained["input_digest"], settings.gate, (before or {}).get("digest")
+    )
+    note = files.join(root, "reports", night, "evaluation.json")
+    if files.exists(note) and files.read_json(note)["input_digest"] == digest:
+        log.info("training %s was judged already", trained["run_name"])
+        return
+    shards = files.join(root, "shards", night, "value", night)
+    judged = promotion.judged(folder, trained, shards, before=(before or {}).get("name"), settings=settings.gate)
+    chosen = promotion.install(folder, judged, files.join(root, "bundles"))
+    report = files.join("reports", night, "evaluation.html")
+    shop = settings.shop
+    html = promotion.report(judged, as_of=night, currency=shop.currency, minor_per_unit=10**shop.minor_digits)
+    files.write_bytes(files.join(root, report), html.encode())
+    hops = [
+        ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained, shards)
+    ]
+    ledger.record(lake, job="evaluate", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
+    if chosen is not None:
+        row = model_row(
+            as_of=run.as_of,
+            purpose="value",
+            bundle=files.join("bundles", chosen.digest),
+            digest=chosen.digest,
+            name=str(judged.verdict.promoted),
+            grade=judged.verdict.grade,
+            reason=judged.verdict.reason,
+            input_digest=digest,
+            run_id=run.run_id,
+            report=report,
+        )
+        lake.upsert(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
+    files.write_json(note, {"input_digest": digest, "promoted": judged.verdict.promoted, "report": report})
+    for reason in judged.verdict.reasons:
+        log.info("%s", reason)
+    log.info("report: %s", files.join(root, report))
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))

@@ -1,0 +1,40 @@
+"""Shards -> candidate bundles on every past origin and on the night, their predictions, and run.json.  (Ray, no Spark)"""
+
+import logging
+
+from jobs._entry import Run, start
+from ltv_features import files
+from ltv_features.errors import InputMissing
+from ltv_train.training import run_name_of, train_all
+
+NEEDS_SPARK = False
+
+log = logging.getLogger("ltv.train")
+
+
+def main(run: Run) -> None:
+    """Trains everything once; the same shards and settings again are recognised by the run's name."""
+    root, settings = run.settings.lake.root, run.settings.train
+    shards = files.join(root, "shards", run.as_of.isoformat())
+    top = files.join(shards, "manifest.json")
+    if not files.exists(top):
+        raise InputMissing(f"shards as of {run.as_of} are not at {shards}; next: python -m jobs build_examples")
+    manifest = files.read_json(top)
+    name = run_name_of(manifest["input_digest"], settings)
+    folder = files.join(root, "training", run.as_of.isoformat())
+    out = files.join(folder, name)
+    latest = {"run": name, "input_digest": manifest["input_digest"]}
+    if files.exists(files.join(out, "run.json")):
+        log.info("%s is there already", name)
+        if files.read_json(files.join(folder, "latest.json")) != latest:
+            files.write_json(files.join(folder, "latest.json"), latest)
+        return
+    told = train_all(shards, manifest["value"], out, settings, storage=files.join(folder, "ray"), run_name=name)
+    told |= {"as_of": run.as_of.isoformat(), "input_digest": manifest["input_digest"]}
+    files.write_json(files.join(out, "run.json"), told)
+    files.write_json(files.join(folder, "latest.json"), latest)
+    log.info("%s: %s on %d origins", name, ", ".join(told["candidates"]), len(told["origins"]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))

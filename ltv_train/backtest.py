@@ -1,0 +1,103 @@
+"""From the folder that `train` left to a verdict: folds, blend, gate, and the bundle that may serve.
+
+Room: what is decided, from numbers alone. The blend is judged with weights that no user's own outcome chose, and served
+with weights from all past origins. Money is in minor units. May import: evaluation, blend, gate, bundle. No Spark, no Ray.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ltv_features import files
+from ltv_features.project import Examples
+from ltv_train import blend, evaluation, gate
+from ltv_train.blend import BlendWeights
+from ltv_train.bundle import Bundle, load
+from ltv_train.config import GateSettings
+from ltv_train.evaluation import Fold, Measures
+from ltv_train.gate import Verdict
+from ltv_train.predict import predict
+from ltv_train.predictions import Predictions
+
+BLEND = "blend"
+LATEST = "latest.json"
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Everything that a report and a promotion need: folds oldest first, measures of every candidate, the verdict."""
+
+    run: Mapping[str, Any]
+    horizons_days: tuple[int, ...]
+    folds: tuple[Fold, ...]
+    measures: tuple[Measures, ...]
+    weights: BlendWeights
+    verdict: Verdict
+
+
+def latest_run(training: str) -> tuple[str, dict[str, Any]]:
+    """The folder of the latest training below `training`, and its run.json. Raises InputMissing without one."""
+    folder = files.join(training, files.read_json(files.join(training, LATEST))["run"])
+    return folder, files.read_json(files.join(folder, "run.json"))
+
+
+def judge(
+    folder: str,
+    run: Mapping[str, Any],
+    outcomes: pa.Table,
+    *,
+    production: str | None,
+    settings: GateSettings,
+    seed: int,
+) -> Backtest:
+    """The verdict over the folds of one training run; `production` names the procedure that serves now."""
+    origins, names = run["origins"][:-1], run["candidates"]
+    folds = evaluation.load_folds(folder, origins, names, outcomes)
+    members = [name for name in blend.MEMBERS if name in names]
+    scale = float(run["money_scale_minor"])
+    weights = blend.fit_weights(folds, members, scale_minor=scale)
+    folds = [
+        replace(fold, predictions={**fold.predictions, BLEND: blended})
+        for fold, blended in zip(folds, blend.cross_fitted(folds, members, scale_minor=scale), strict=True)
+    ]
+    horizons = bundle_of(folder, run, run["origins"][-1], names[0]).horizons_days
+    measures = [
+        row
+        for fold in folds
+        for name, said in sorted(fold.predictions.items())
+        for row in evaluation.measure(fold, name, said, horizons)
+    ]
+    decided = gate.decide(folds, production=production, settings=settings, seed=seed) if folds else None
+    verdict = decided or gate.without_folds(BLEND, production=production)
+    return Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict)
+
+
+def bundle_of(folder: str, run: Mapping[str, Any], origin: str, name: str) -> Bundle:
+    """The bundle of one candidate at one origin, verified."""
+    return load(Path(files.join(folder, run["bundles"][origin][name])))
+
+
+def candidate(folder: str, backtest: Backtest, origin: str, name: str, parent: str) -> Bundle:
+    """The bundle of a candidate at an origin; a blend is put together below `parent` from its members there."""
+    if name != BLEND:
+        return bundle_of(folder, backtest.run, origin, name)
+    members = {member: bundle_of(folder, backtest.run, origin, member) for member in backtest.weights.names}
+    return blend.write_blend(parent, members, backtest.weights)
+
+
+def checked_after_refit(
+    folder: str, backtest: Backtest, ahead: Examples, *, production: str | None, settings: GateSettings
+) -> Backtest:
+    """The back-test with its verdict held against the refit: both models speak about the users of tonight, `ahead`."""
+    name, origins = backtest.verdict.promoted, backtest.run["origins"]
+    if name is None or len(origins) < 2:
+        return backtest
+    scratch = files.join(folder, "blends")
+    said: list[Predictions] = [
+        predict(candidate(folder, backtest, origin, name, scratch), ahead) for origin in (origins[-2], origins[-1])
+    ]
+    problems = gate.refit_problems(said[0], said[1], settings)
+    return replace(backtest, verdict=gate.after_refit(backtest.verdict, problems, production=production))

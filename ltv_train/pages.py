@@ -1,0 +1,122 @@
+"""What the report pages say: the back-test that chose a model, and what happened to a night's promises.
+
+Room: numbers in, words and pictures out. May import: report, plots, metrics, backtest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from ltv_train import plots
+from ltv_train.backtest import Backtest
+from ltv_train.evaluation import Fold, Measures
+from ltv_train.metrics import value
+from ltv_train.report import Picture, Row, Section, page
+
+_COLUMNS = ("candidate", "Gini", "Spearman", "MAE (median)", "RMSE", "bias", "calibration error", "top decile", "AUC")
+
+
+def evaluation_page(backtest: Backtest, *, as_of: str, currency: str, minor_per_unit: int, chosen: str | None) -> str:
+    """The back-test as a page: verdict, one table a horizon and fold, calibration, gain and learning curves."""
+    verdict = backtest.verdict
+    lead = f"{chosen} may serve from {as_of} on (grade {verdict.grade})." if chosen else "Production stays as it is."
+    sections = [Section("Why", list(verdict.reasons)), _blend(backtest)]
+    for fold in reversed(backtest.folds):
+        for horizon in reversed(backtest.horizons_days):
+            rows = [m for m in backtest.measures if (m.origin, m.horizon_days) == (fold.origin, horizon)]
+            sections.append(_table(rows, chosen, currency, minor_per_unit))
+    if backtest.folds:
+        sections.append(_pictures(backtest.folds[-1], chosen or verdict.best_baseline, currency, minor_per_unit))
+    sections.append(_curves(backtest.run["curves"]))
+    sections.append(_feeding(backtest.run))
+    return page(f"Back-test as of {as_of}", lead, sections, f"Training run {backtest.run['run_name']}.")
+
+
+@dataclass(frozen=True)
+class OutcomeRow:
+    """What one candidate promised at a night, against what happened within one horizon; money in currency units."""
+
+    candidate: str
+    horizon_days: int
+    users: int
+    gini: float
+    spearman: float
+    mae: float
+    rmse: float
+    bias: float
+    top_decile_capture: float
+    auc: float
+
+
+def outcome_page(rows: Sequence[OutcomeRow], deciles: value.DecileCalibration, *, night: str, currency: str) -> str:
+    """What happened after a night, candidate by candidate; `deciles` are those of the published score."""
+    columns = ("candidate", "days", "users", "Gini", "Spearman", "MAE", "RMSE", "bias", "top decile", "AUC")
+    cells = [
+        Row([str(v) if isinstance(v, str | int) else f"{v:.3f}" for v in astuple(row)], row.candidate == "published")
+        for row in rows
+    ]
+    picture = Picture(
+        plots.calibration(deciles.predicted, deciles.happened, unit=currency), "Published score, longest horizon"
+    )
+    lines = ["MAE judges the median column, everything else the mean column. Nothing here chose or changed a model."]
+    sections = [Section("Promised and happened", lines, columns, cells), Section("By decile", figures=[picture])]
+    return page(f"Outcome of the night {night}", f"Spend in {currency}.", sections, "Written by monitor.")
+
+
+def _table(rows: Sequence[Measures], chosen: str | None, currency: str, minor: int) -> Section:
+    ranked = sorted(rows, key=lambda row: -np.nan_to_num(row.gini, nan=-1.0))
+    heading = f"{rows[0].horizon_days} days from {rows[0].origin} ({rows[0].users:,} users, money in {currency})"
+    return Section(heading, [], _COLUMNS, [_row(row, row.candidate == chosen, minor) for row in ranked])
+
+
+def _row(row: Measures, chosen: bool, minor: int) -> Row:
+    ranks = [f"{row.gini:.4f}", f"{row.spearman:.4f}"]
+    money = [f"{amount / minor:,.2f}" for amount in (row.mae, row.rmse, row.bias)]
+    rest = [f"{row.calibration_error:.1%}", f"{row.top_decile_capture:.1%}", f"{row.auc_purchase:.4f}"]
+    return Row([row.candidate, *ranks, *money, *rest], chosen)
+
+
+def _blend(backtest: Backtest) -> Section:
+    weights = backtest.weights
+    rows = [
+        Row([name, f"{mean:.2f}", f"{median:.2f}"])
+        for name, mean, median in zip(weights.names, weights.mean, weights.median, strict=True)
+    ]
+    return Section("Blend", [f"Weights: {weights.how}."], ("member", "mean", "median"), rows)
+
+
+def _pictures(fold: Fold, name: str, currency: str, minor: int) -> Section:
+    truth = fold.spend[:, -1] / minor
+    said = fold.predictions[name].mean[:, -1] / minor
+    deciles = value.decile_calibration(truth, said)
+    shown = [other for other in dict.fromkeys((name, "lstm", "boosting_e", "anchor")) if other in fold.predictions]
+    gains = {other: value.gain_curve(truth, fold.predictions[other].mean[:, -1]) for other in shown}
+    figures = [
+        Picture(plots.calibration(deciles.predicted, deciles.happened, unit=currency), f"Calibration of {name}"),
+        Picture(plots.gain_curve(gains), "Spend caught by the customers ranked first"),
+    ]
+    return Section(f"Latest past origin, {fold.origin}", figures=figures)
+
+
+def _curves(curves: Mapping[str, Mapping[str, Sequence[Sequence[Mapping[str, float]]]]]) -> Section:
+    named = {
+        f"{name} {origin}" + (f" seed {seed + 1}" if len(fits) > 1 else ""): rows
+        for origin, by_name in curves.items()
+        for name, fits in by_name.items()
+        for seed, rows in enumerate(fits)
+    }
+    return Section("Learning curves", figures=[Picture(plots.learning_curve(named), "Loss by step, one colour a fit")])
+
+
+def _feeding(run: Mapping[str, object]) -> Section:
+    read: Mapping[str, Mapping[str, Sequence[Sequence[Sequence[int]]]]] = run["examples_read"]  # type: ignore[assignment]
+    rows = [
+        Row([f"{name} {origin}", str(len(epochs)), str(len(epochs[0])), f"{sum(map(sum, epochs)):,}"])
+        for origin, by_name in read.items()
+        for name, fits in by_name.items()
+        for epochs in fits
+        if epochs
+    ]
+    lines = ["Every rank's count was held against the reading plan in every epoch."]
+    return Section("Examples read", lines, ("fit", "epochs", "ranks", "examples"), rows)

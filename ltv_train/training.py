@@ -1,0 +1,195 @@
+"""Every candidate on every shard set: fitted, written as a bundle, asked about the slice. No Spark, no table.
+
+One origin after the other for what fits in seconds (baselines, boosters, encodings), then all networks in one run on
+Ray. What comes out is a folder that `evaluate` reads: bundles, predictions and `run.json`, the last thing written.
+May import: data, baselines, boosting, distributed.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ltv_features import files
+from ltv_features.digest import digest_of
+from ltv_features.encode import Encoding, EncodingFitter
+from ltv_features.errors import TrainingFailed
+from ltv_features.project import Examples
+from ltv_train import data, distributed, network
+from ltv_train.anchors import Anchors, fit_anchors
+from ltv_train.baselines import fit_baselines
+from ltv_train.boosting import fit_boosters
+from ltv_train.bundle import Bundle, write
+from ltv_train.candidates import Built, Material
+from ltv_train.config import TrainSettings
+from ltv_train.data import Arrays, Manifest
+from ltv_train.fits import FitResult, NetworkFit
+from ltv_train.predict import predict
+from ltv_train.predictions import Predictions
+
+log = logging.getLogger("ltv.train")
+NETWORK = "lstm"
+_CODE = 1
+"""Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
+
+
+@dataclass(frozen=True)
+class OriginWork:
+    """One origin: its shards, its rows with their anchors, the encoding, and the slice to predict."""
+
+    manifest: Manifest
+    material: Material
+    encoding: Encoding
+    slice: Examples
+    is_refit: bool
+
+    @property
+    def origin(self) -> str:
+        """The date that this origin stands at."""
+        return self.manifest.origin
+
+
+def run_name_of(shards_digest: str, settings: TrainSettings) -> str:
+    """The name of a logical run: the same data, settings and code resume it, a new night or a fix starts afresh."""
+    return f"train-{digest_of(shards_digest, settings, _CODE)}"
+
+
+def train_all(
+    shards: str, origins: Sequence[str], out: str, settings: TrainSettings, *, storage: str, run_name: str
+) -> dict[str, Any]:
+    """Fits everything below `shards` and writes bundles and predictions below `out`; returns the content of run.json.
+
+    `origins` are ISO dates, the last one the night itself. Raises TrainingFailed when there is nothing to learn from.
+    """
+    started = time.monotonic()
+    work = [_prepare(files.join(shards, "value", origin), settings, origin == origins[-1]) for origin in origins]
+    bundles: dict[str, dict[str, Bundle]] = {}
+    for one in work:
+        bundles[one.origin] = _write_simple(one, out, settings)
+    seconds = {"baselines and boosting": time.monotonic() - started}
+    started = time.monotonic()
+    fits = [fit for one in work for fit in _network_fits(one, settings)]
+    results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
+    by_origin = _grouped(work, settings, results)
+    for one in work:
+        bundles[one.origin][NETWORK] = _write_network(one, by_origin[one.origin], out, settings)
+    seconds["networks"] = time.monotonic() - started
+    for one in work:
+        for name, bundle in bundles[one.origin].items():
+            write_predictions(
+                files.join(out, "predictions", one.origin, f"{name}.parquet"), one.slice, predict(bundle, one.slice)
+            )
+    return {
+        "run_name": run_name,
+        "origins": list(origins),
+        "candidates": sorted(bundles[origins[-1]]),
+        "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
+        "curves": {o: {NETWORK: [result.curve for result in made]} for o, made in by_origin.items()},
+        "examples_read": {o: {NETWORK: [result.examples_read for result in made]} for o, made in by_origin.items()},
+        "steps": {o: {NETWORK: [result.steps for result in made]} for o, made in by_origin.items()},
+        "money_scale_minor": work[-1].encoding.money_scale_minor,
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+    }
+
+
+def write_predictions(path: str, examples: Examples, said: Predictions) -> None:
+    """One Parquet file: user_key and lists [H] of mean, median (minor units), p_purchase and p_churn."""
+    columns = {name: pa.array(list(getattr(said, name))) for name in ("mean", "median", "p_purchase", "p_churn")}
+    stream = pa.BufferOutputStream()
+    pq.write_table(pa.table({"user_key": examples.user_key, **columns}), stream)
+    files.write_bytes(path, stream.getvalue().to_pybytes())
+
+
+def never_bought(manifest: Manifest) -> dict[str, list[float]]:
+    """What users who never bought are expected to spend and to buy, by cumulative horizon; zeros without such users."""
+    told = manifest.never_bought
+    exposure = np.maximum(np.asarray(told["exposure"], np.float64), 1.0)
+    stay = np.cumprod(1 - np.clip(np.asarray(told["purchased"]) / exposure, 0.0, 1.0))
+    spend = np.cumsum(np.maximum(np.asarray(told["spend_minor"]) / exposure, 0.0))
+    return {"mean_minor": [float(v) for v in spend], "p_purchase": [float(v) for v in 1 - stay]}
+
+
+def _prepare(folder: str, settings: TrainSettings, is_refit: bool) -> OriginWork:
+    manifest = data.load_manifest(folder)
+    data.verify(manifest)
+    if not manifest.examples("train"):
+        raise TrainingFailed(f"shards {folder}: no training examples; next: a longer log, or an earlier --as-of")
+    train = data.read_all(manifest, "train")
+    fitter = EncodingFitter(min_count=settings.min_vocabulary_count, cap=settings.max_vocabulary)
+    fitter.add(train.examples.aggregates, train.examples.tokens)
+    held = [data.read_all(manifest, "validation")] if manifest.examples("validation") else []
+    rows = _joined([train, *held])
+    ahead = data.read_all(manifest, "slice").examples
+    anchors = fit_anchors(rows.examples.anchor, rows.examples.cutoff_no, ahead.anchor)
+    horizons = tuple(end for _, end in manifest.periods_days)
+    log.info("%s: %s examples, %s users to predict", manifest.origin, f"{len(rows.examples):,}", f"{len(ahead):,}")
+    return OriginWork(manifest, Material(rows, anchors, horizons), fitter.finish(), ahead, is_refit)
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    labels = {name: np.concatenate([part.labels[name] for part in parts]) for name in parts[0].labels}
+    weight = np.concatenate([part.weight for part in parts])
+    return Arrays(Examples.concat([part.examples for part in parts]), weight, labels)
+
+
+def _write_simple(one: OriginWork, out: str, settings: TrainSettings) -> dict[str, Bundle]:
+    """The bundles of baselines and boosters; boosters average their seeds in the refit only."""
+    seeds = settings.boosting.seeds if one.is_refit else 1
+    built = fit_baselines(one.material) + fit_boosters(one.material, settings.boosting, seeds=seeds, seed=settings.seed)
+    log.info("%s: %d baselines and boosters fitted", one.origin, len(built))
+    return {each.name: _write(one, each, out) for each in built}
+
+
+def _write(one: OriginWork, built: Built, out: str, encoding: Encoding | None = None) -> Bundle:
+    parent = files.join(out, "bundles", one.origin, built.name)
+    config = dict(built.config) | {"never_bought": never_bought(one.manifest), "origin": one.origin}
+    anchors = one.material.anchors.at_origin()
+    return write(parent, kind=built.kind, config=config, files=built.files, encoding=encoding, anchors=anchors)
+
+
+def _network_fits(one: OriginWork, settings: TrainSettings) -> list[NetworkFit]:
+    return [
+        NetworkFit(
+            name=f"{NETWORK} {one.origin} seed {seed}",
+            shards=one.manifest.folder,
+            settings=settings.lstm,
+            encoding=one.encoding,
+            anchors=one.material.anchors,
+            seed=seed,
+        )
+        for seed in _seeds(one, settings)
+    ]
+
+
+def _seeds(one: OriginWork, settings: TrainSettings) -> list[int]:
+    count = settings.lstm.seeds_in_refit if one.is_refit else settings.lstm.seeds_in_folds
+    return [settings.seed + number for number in range(count)]
+
+
+def _grouped(
+    work: Sequence[OriginWork], settings: TrainSettings, results: Sequence[FitResult]
+) -> Mapping[str, list[FitResult]]:
+    left = iter(results)
+    return {one.origin: [next(left) for _ in _seeds(one, settings)] for one in work}
+
+
+def _write_network(one: OriginWork, results: Sequence[FitResult], out: str, settings: TrainSettings) -> Bundle:
+    config = network.to_config(
+        results[0].shape,
+        encoder=settings.lstm.encoder,
+        residual=settings.lstm.residual_on_anchor,
+        members=len(results),
+        cap_minor=one.material.cap_minor,
+    )
+    config |= {"name": NETWORK, "horizons_days": list(one.material.horizons_days)}
+    weights = network.to_files([result.weights for result in results])
+    return _write(one, Built(NETWORK, "network", config, weights), out, one.encoding)
+
+
+def _below(root: str, bundle: Bundle) -> str:
+    return str(bundle.path).removeprefix(root.rstrip("/") + "/")

@@ -1,0 +1,109 @@
+"""A synthetic shop with one dial: how much of what customers do next can be seen in what they did before.
+
+Each customer has a hidden taste z. It shows in order amounts, in the aggregate `spend` and nowhere else. What happens
+next depends on signal x z: at 0 it is pure chance.
+"""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ltv_features import files
+from ltv_features.aggregates import NAMES
+from ltv_features.blocks import LABEL_PREFIX, Layout, bucket_of, value_extras
+from ltv_features.contract import LABEL_FIELDS, TYPE_ID
+from ltv_features.cutoffs import Origin
+from ltv_features.encode import Encoding, EncodingFitter
+from ltv_features.example_plan import ExamplePlan
+from ltv_features.project import TOKEN_TYPES, Examples
+from ltv_features.ragged import offsets_of
+from ltv_features.shard_writer import Shelf
+from ltv_features.shards import SetFacts, finish
+from ltv_train.anchor import AnchorParameters
+from ltv_train.anchors import AT_ORIGIN, Anchors
+from ltv_train.inputs import LABEL, Array, Inputs, columns_of
+
+PERIODS = ((0, 30), (30, 90))
+DAY = date(2026, 3, 1)
+MOST_TOKENS = 12
+
+
+def some_world(users: int, *, signal: float, seed: int) -> tuple[Examples, dict[str, Array]]:
+    """Examples of 0 to 12 order tokens, and their fully matured labels [N, P]."""
+    chance = np.random.default_rng(seed)
+    z = chance.normal(size=users)
+    lengths = chance.integers(0, MOST_TOKENS + 1, size=users)
+    who = np.repeat(np.arange(users), lengths)
+    tokens = {name: np.zeros(len(who), kind) for name, kind in TOKEN_TYPES.items()}
+    tokens["event_type"][:] = TYPE_ID["purchase"]
+    tokens["category_no"] = (who % 7 + 1).astype(np.int32)
+    tokens["amount_minor"] = (2000 * np.exp(z[who] + 0.2 * chance.normal(size=len(who)))).astype(np.float32)
+    aggregates = np.zeros((users, len(NAMES)), np.float32)
+    aggregates[:, NAMES.index("spend")] = 20_000 * np.exp(z + 0.2 * chance.normal(size=users))
+    anchor = np.tile([3.0, 2.0, 40.0, 60.0, 2000.0], (users, 1))
+    examples = Examples(
+        user_key=np.arange(users, dtype=np.int64) + 1,
+        user_id=pa.array([f"u{number}" for number in range(users)], pa.string()),
+        aggregates=aggregates,
+        anchor=anchor,
+        offsets=offsets_of(lengths.astype(np.int64)),
+        tokens=tokens,
+        cutoff_no=np.zeros(users, np.int32),
+    )
+    return examples, _labels(z, signal, chance)
+
+
+def _labels(z: Array, signal: float, chance: np.random.Generator) -> dict[str, Array]:
+    shape = (len(z), len(PERIODS))
+    bought = chance.random(shape) < 1 / (1 + np.exp(-0.5 - 1.5 * signal * z[:, None]))
+    spend = bought * 3000 * np.exp(signal * z[:, None] + 0.3 * chance.normal(size=shape))
+    whole = np.ones(shape, np.float32)
+    known = {"spend_minor": spend.astype(np.float64), "purchased": bought.astype(np.float32)}
+    return {name: known.get(name, whole) for name in LABEL_FIELDS}
+
+
+def some_encoding(examples: Examples) -> Encoding:
+    """The encoding fitted on these examples."""
+    fitter = EncodingFitter(min_count=2, cap=100)
+    fitter.add(examples.aggregates, examples.tokens)
+    return fitter.finish()
+
+
+def some_anchors() -> Anchors:
+    """The same shrunk rate for the one cut-off and the origin."""
+    same = AnchorParameters("rate", (1.0, 30.0), (), 2000.0)
+    return Anchors({0: same, AT_ORIGIN: same}, {0: 50.0, AT_ORIGIN: 50.0})
+
+
+def some_inputs(examples: Examples) -> Inputs:
+    """How these examples become batches."""
+    return Inputs(some_encoding(examples), some_anchors(), PERIODS)
+
+
+def training_columns(examples: Examples, labels: dict[str, Array], rows: Array, length: int = 16) -> dict[str, Array]:
+    """The columns of a shard for `rows`, with labels and weight 1."""
+    labelled = {LABEL + name: values[rows] for name, values in labels.items()}
+    return columns_of(examples.take(rows), length) | labelled | {"weight": np.ones((len(rows), 1), np.float32)}
+
+
+def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1) -> tuple[str, Examples]:
+    """Writes a value shard set with a train, a validation and a slice split; returns its folder and the train rows."""
+    told = []
+    examples, labels = some_world(users, signal=signal, seed=seed)
+    held = np.arange(users) % 5 == 0
+    for split, rows in (("train", ~held), ("validation", held), ("slice", held)):
+        buckets = np.where(rows, bucket_of(examples.lengths), 0)
+        for length in sorted(set(buckets.tolist()) - {0}):
+            own = np.flatnonzero(buckets == length)
+            layout = Layout(length, len(NAMES), value_extras(len(PERIODS)))
+            shelf = Shelf(files.join(str(root), "value"), f"{DAY}/{split}", "part-00000", layout)
+            part = examples.take(own)
+            weight = {"weight": np.ones(len(own), np.float32), "cutoff_no": part.cutoff_no}
+            shelf.add(part, weight | {LABEL_PREFIX + name: values[own] for name, values in labels.items()})
+            told += [json.dumps(fact) for fact in shelf.close()]
+    plan = ExamplePlan("value", (Origin(DAY, (date(2026, 1, 1),)),), (), (1.0,), None, PERIODS, 0.1, 1)
+    finish(str(root), plan, told, SetFacts(DAY, "input", "config", {"events": 1}, NAMES))
+    return files.join(str(root), "value", DAY.isoformat()), examples.take(np.flatnonzero(~held))
