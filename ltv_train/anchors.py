@@ -27,7 +27,7 @@ class Anchors:
     mean_daily_minor: Mapping[int, float]
 
     def expected_value(self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], days: Floats | float) -> Floats:
-        """[N] minor units expected in the next `days` (a number or [N]), floored. Raises KeyError on an unknown cut-off."""
+        """[N] minor units expected in the next `days` (a number or [N]), floored. Raises KeyError: cut-off unknown."""
         spread = np.broadcast_to(np.asarray(days, np.float64), len(inputs))
         made = np.zeros(len(inputs))
         for number in np.unique(cutoff_no):

@@ -35,9 +35,10 @@ def fit_baselines(material: Material) -> list[Built]:
     means = [float(s.spend.mean()) for s in seen]
     medians = [float(np.median(s.spend)) for s in seen]
     nothing = [0.0] * len(seen)
+    pace = material.anchors.cumulative_values(material.examples.anchor, material.cutoff_no, horizons).mean(axis=0)
     described: list[tuple[str, str, dict[str, Any]]] = [
-        ("all_zero", "naive", {"variant": "constant", "mean": nothing, "median": nothing}),
-        ("mean", "naive", {"variant": "constant", "mean": means, "median": medians}),
+        ("all_zero", "naive", {"variant": "constant", "mean": nothing, "median": nothing, "pace": pace.tolist()}),
+        ("mean", "naive", {"variant": "constant", "mean": means, "median": medians, "pace": pace.tolist()}),
         (f"last_{window}_days", "naive", {"variant": "column", "column": f"spend_{window}", "per_days": window}),
         ("spend_rate", "naive", {"variant": "column", "column": "spend_rate", "per_days": 1}),
         ("linear_rfm", "linear_rfm", {"variant": "linear", "weights": _linear_weights(material)}),
@@ -66,11 +67,10 @@ class Baseline:
         days = self.horizons_days[: len(curves)]
         each = [score(self.parameters, examples, origin, h, days[h], self.anchors) for h in range(len(days))]
         mean = np.stack(each, axis=1)
-        median = mean
+        median, anchor = mean, self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
         if self.parameters["variant"] == "constant":
-            median = np.tile(np.array(self.parameters["median"]), (len(examples), 1))
+            median, anchor = (np.tile(self.parameters[name], (len(examples), 1)) for name in ("median", "pace"))
         p = np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
-        anchor = self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
         return finished(*through_anchor([mean, median, p], anchor), cap=self.cap)
 
 

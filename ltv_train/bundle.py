@@ -1,14 +1,14 @@
 """The model folder: written whole or not at all, named by its digest, and refused when anything in it changed.
 
-A bundle holds weights (safetensors, LightGBM text or JSON), `config.json`, `contract.json`, the encoding and the anchors
-it was trained with, and members of a blend as bundles below `members/`. `digests.json` is written last. No pickle.
+A bundle holds weights (safetensors, LightGBM text or JSON), `config.json`, `contract.json`, encoding and anchors of its
+training, and members of a blend as bundles below `members/`. `digests.json` is written last. Nothing in it is code: no
+pickle, and no kind of file that could hold one.
 """
 
 import hashlib
 import io
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,14 +18,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ltv_features.aggregates import NAMES
-from ltv_features.contract import CATEGORICAL_FIELDS, NUMERIC_FIELDS, SCHEMA_VERSION
 from ltv_features.encode import Encoding
 from ltv_features.errors import BundleRefused, InputMissing
+from ltv_features.files import sha256_of
 from ltv_train.anchors import Anchors
+from ltv_train.bundle_rules import (
+    DIGESTS,
+    checked_name,
+    checked_path,
+    contract_facts,
+    contract_problems,
+    digests_of,
+    listed,
+    parsed,
+)
 
-DIGESTS = "digests.json"
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _MAX_FILE_BYTES = 4 << 30
 
 
@@ -49,12 +56,15 @@ class Bundle:
         return list(zip((0, *self.horizons_days[:-1]), self.horizons_days, strict=True))
 
     def bytes_of(self, name: str) -> bytes:
-        """The content of one file."""
-        return (self.path / name).read_bytes()
+        """The content of one file. Raises BundleRefused when the bundle has no such file."""
+        place = self.path / checked_path(name)
+        if not place.is_file():
+            raise BundleRefused(f"bundle {self.path}: no file {name!r}, which kind {self.kind!r} needs")
+        return place.read_bytes()
 
     def json_of(self, name: str) -> Any:
-        """The value of one JSON file."""
-        return json.loads(self.bytes_of(name))
+        """The value of one JSON file. Raises BundleRefused when it is not JSON or holds numbers that are not finite."""
+        return parsed(self.path, name, self.bytes_of(name))
 
     def encoding(self) -> Encoding:
         """The vocabulary and scales of training."""
@@ -94,10 +104,9 @@ def write(
     whole.setdefault("card.md", _card(kind, config).encode())
     for name, member in (members or {}).items():
         prefix = f"members/{checked_name(name)}"
-        whole |= {f"{prefix}/{path}": (member.path / path).read_bytes() for path in _listed(member.path)}
+        whole |= {f"{prefix}/{path}": (member.path / path).read_bytes() for path in listed(member.path)}
     for path in whole:
-        for part in path.split("/"):
-            checked_name(part)
+        checked_path(path)
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(whole.items())}
     digest = hashlib.sha256(_json(digests)).hexdigest()[:16]
     target = Path(parent) / digest
@@ -111,20 +120,20 @@ def load(path: str | Path) -> Bundle:
     folder = Path(path)
     if not (folder / DIGESTS).is_file():
         raise InputMissing(f"bundle {folder}: no {DIGESTS}, so it was never finished; next: run train and evaluate")
-    digests = json.loads((folder / DIGESTS).read_bytes())
-    listed = set(_listed(folder))
-    problems = [f"{name}: not in the digests" for name in sorted(listed - set(digests) - {DIGESTS})]
-    problems += [f"{name}: missing" for name in sorted(set(digests) - listed)]
-    for name in sorted(set(digests) & listed):
+    digests = digests_of(folder)
+    found = set(listed(folder))
+    problems = [f"{name}: not in the digests" for name in sorted(found - set(digests) - {DIGESTS})]
+    problems += [f"{name}: missing" for name in sorted(set(digests) - found)]
+    for name in sorted(set(digests) & found):
         if (folder / name).stat().st_size > _MAX_FILE_BYTES:
             problems.append(f"{name}: larger than {_MAX_FILE_BYTES} bytes")
-        elif (actual := hashlib.sha256((folder / name).read_bytes()).hexdigest()) != digests[name]:
+        elif (actual := sha256_of(str(folder / name))) != digests[name]:
             problems.append(f"{name}: expected SHA-256 {digests[name][:16]}..., actual {actual[:16]}...")
     if not problems:
-        problems = _contract_problems(json.loads((folder / "contract.json").read_bytes()))
+        problems = contract_problems(parsed(folder, "contract.json", (folder / "contract.json").read_bytes()))
     if problems:
         raise BundleRefused(f"bundle {folder}: " + "; ".join(problems) + "; next: train again with this version")
-    config = json.loads((folder / "config.json").read_bytes())
+    config = parsed(folder, "config.json", (folder / "config.json").read_bytes())
     return Bundle(folder, hashlib.sha256(_json(digests)).hexdigest()[:16], config["kind"], config)
 
 
@@ -132,50 +141,8 @@ def copy(bundle: Bundle, parent: Path) -> Bundle:
     """The same bundle below `parent` under its digest, verified; left as it is when it is there already."""
     target = parent / bundle.digest
     if not (target / DIGESTS).exists():
-        _place(target, {path: bundle.bytes_of(path) for path in _listed(bundle.path)})
+        _place(target, {path: bundle.bytes_of(path) for path in listed(bundle.path)})
     return load(target)
-
-
-def contract_facts() -> dict[str, Any]:
-    """What a model silently relies on: if any of it differs, the model must not speak."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "aggregates": list(NAMES),
-        "categorical_fields": list(CATEGORICAL_FIELDS),
-        "numeric_fields": list(NUMERIC_FIELDS),
-    }
-
-
-def checked_name(name: str) -> str:
-    """`name` itself. Raises BundleRefused when it is not 1 to 64 of letters, digits, '.', '_', '-' without leading dot."""
-    if not _NAME.fullmatch(name):
-        raise BundleRefused(f"bundle file name {name!r}: expected {_NAME.pattern}")
-    return name
-
-
-def _contract_problems(stored: Mapping[str, Any]) -> list[str]:
-    problems = []
-    for key, here in contract_facts().items():
-        there = stored.get(key)
-        if here == there:
-            continue
-        if isinstance(here, list) and isinstance(there, list):
-            gone, new = [x for x in there if x not in here], [x for x in here if x not in there]
-            problems.append(f"{key}: only in the bundle {gone}, only in this code {new}, or another order")
-        else:
-            problems.append(f"{key}: the bundle has {there!r}, this code has {here!r}")
-    return problems
-
-
-def _listed(folder: Path) -> list[str]:
-    """Relative paths of all regular files. Raises BundleRefused on a link, which could lead out of the folder."""
-    found = []
-    for place in sorted(folder.rglob("*")):
-        if place.is_symlink():
-            raise BundleRefused(f"bundle {folder}: {place.name} is a link; next: copy the bundle as plain files")
-        if place.is_file():
-            found.append(place.relative_to(folder).as_posix())
-    return found
 
 
 def _place(target: Path, whole: Mapping[str, bytes]) -> None:
@@ -187,7 +154,12 @@ def _place(target: Path, whole: Mapping[str, bytes]) -> None:
         place.write_bytes(whole[path])
     if target.exists():  # left half-written by a run that died
         shutil.rmtree(target)
-    hidden.rename(target)
+    try:
+        hidden.rename(target)
+    except OSError:
+        if not (target / DIGESTS).is_file():
+            raise
+        shutil.rmtree(hidden)  # another process placed the same content first
 
 
 def _json(value: Any) -> bytes:
@@ -204,4 +176,5 @@ def _card(kind: str, config: Mapping[str, Any]) -> str:
     facts = "\n".join(
         f"- {key}: {value}" for key, value in sorted(config.items()) if not isinstance(value, dict | list)
     )
-    return f"# {config.get('name', kind)}\n\nA model of kind `{kind}` for horizons {config['horizons_days']} days.\n\n{facts}\n"
+    title, horizons = config.get("name", kind), config["horizons_days"]
+    return f"# {title}\n\nA model of kind `{kind}` for horizons {horizons} days.\n\n{facts}\n"

@@ -5,6 +5,7 @@ Plain tensors, numbers and strings only, so that a checkpoint is read without ru
 epoch carries the whole random state of every rank by carrying seed and epoch.
 """
 
+import pickle
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -61,8 +62,10 @@ def load(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise TrainingFailed(f"checkpoint {file}: not readable ({error}); next: remove the run's folder") from error
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        raise TrainingFailed(
+            f"checkpoint {file}: not readable ({type(error).__name__}); next: remove the run's folder"
+        ) from error
     return state
 
 

@@ -7,6 +7,7 @@ on at the right fit and epoch. With `workers = 0` the same list runs in this pro
 import logging
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ def run_fits(
 
 
 def _with_ray(fits: list[NetworkFit], settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
+    _choose_token(settings)
     import ray
     from ray.train.v2.api.exceptions import TrainingFailedError
 
@@ -78,16 +80,28 @@ def _with_ray(fits: list[NetworkFit], settings: RaySettings, storage_path: str, 
     return [FitResult(**done) for done in state["done"]]
 
 
+def _choose_token(settings: RaySettings) -> None:
+    """A cluster of our own talks only to holders of a token that lives as long as this process.
+
+    Its ports listen on every interface. Ray reads the mode when it is imported: later it is too late, and then the mode
+    stays what it was, said openly so that Ray does not switch it on half-way.
+    """
+    if settings.address != "local" or "RAY_AUTH_MODE" in os.environ:
+        return
+    if "ray" in sys.modules:
+        os.environ["RAY_AUTH_MODE"] = "disabled"
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 def _open(settings: RaySettings) -> None:
-    """Joins the cluster at `address`, or starts one of our own that only holders of its token can talk to."""
+    """Joins the cluster at `address`, or starts one of our own."""
     import ray
 
     if settings.address != "local":
         ray.init(address=settings.address, logging_level=logging.WARNING)
         return
-    if "RAY_AUTH_MODE" not in os.environ:  # ports listen on every interface: a token that lives as long as we do
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(
         address="local",
         num_cpus=settings.workers,

@@ -16,7 +16,7 @@ KINDS = {
     "naive": "ltv_train.baselines",
     "linear_rfm": "ltv_train.baselines",
     "anchor": "ltv_train.baselines",
-    "boosting": "ltv_train.boosting",
+    "boosting": "ltv_train.trees",
     "network": "ltv_train.network",
     "blend": "ltv_train.blend",
 }

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """[B, H] each, by cumulative horizon; money in minor units. All finite and not negative; all but churn rise with H."""
+    """[B, H] each, by cumulative horizon; money in minor units. Finite, not negative; all but churn rise with H."""
 
     mean: Floats
     median: Floats

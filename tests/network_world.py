@@ -40,6 +40,8 @@ def some_world(users: int, *, signal: float, seed: int) -> tuple[Examples, dict[
     tokens = {name: np.zeros(len(who), kind) for name, kind in TOKEN_TYPES.items()}
     tokens["event_type"][:] = TYPE_ID["purchase"]
     tokens["category_no"] = (who % 7 + 1).astype(np.int32)
+    tokens["hour"] = (who % 24 + 1).astype(np.int32)
+    tokens["weekday"] = (who % 7 + 1).astype(np.int32)
     tokens["amount_minor"] = (2000 * np.exp(z[who] + 0.2 * chance.normal(size=len(who)))).astype(np.float32)
     aggregates = np.zeros((users, len(NAMES)), np.float32)
     aggregates[:, NAMES.index("spend")] = 20_000 * np.exp(z + 0.2 * chance.normal(size=users))

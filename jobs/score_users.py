@@ -1,0 +1,48 @@
+"""Production bundle + user state -> scores: one row for every eligible user, the night's partition replaced at once."""
+
+import logging
+
+from jobs._entry import Run, start
+from ltv_features import contract, files, ledger
+from ltv_features.digest import digest_of
+from ltv_features.errors import InputMissing
+from ltv_train.score import users
+from ltv_train.score.production import serving
+
+NEEDS_SPARK = True
+
+log = logging.getLogger("ltv.score_users")
+
+
+def main(run: Run) -> None:
+    """Scores the night once; the same states, model and settings again change nothing."""
+    lake, settings = run.lake, run.settings
+    state_digest = lake.committed(contract.USER_STATE.name, run.as_of)
+    if state_digest is None:
+        raise InputMissing(f"user_state is not as of {run.as_of}; next: python -m jobs build_features for that date")
+    model = serving(lake, run.as_of, "value")
+    scorer = users.scorer_of(model, settings.lake.root, run.as_of, 10**settings.shop.minor_digits)
+    profiles = lake.version(contract.USERS.name)
+    digest = digest_of("score_users", state_digest, profiles, model["digest"], settings.score, settings.shop)
+    table = contract.scores(scorer.horizons_days)
+    if lake.committed(table.name, run.as_of) == digest:
+        log.info("scores of %s are there already", run.as_of)
+        return
+    version = lake.version(contract.USER_STATE.name)
+    states = users.eligible_states(lake, run.as_of, version or 0)
+    staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")
+    users.score(states, scorer, table).write.mode("overwrite").parquet(staged)
+    scored = run.lake.spark.read.parquet(staged)
+    ranked = users.ranked(scored, table, settings.score, digest)
+    night = f"as_of = DATE'{run.as_of}'"
+    lake.replace(ranked, table, as_of=run.as_of, input_digest=digest, where=night)
+    committed = lake.read(table.name).where(night)
+    sources = {row["score_source"]: row["count"] for row in committed.groupBy("score_source").count().collect()}
+    hop = ledger.Hop("eligible users to scores", states.count(), sum(sources.values()), {})
+    ledger.record(lake, job="score_users", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
+    files.remove_folder(staged)
+    log.info("%s users scored by %s (%s): %s", f"{hop.rows_out:,}", model["name"], model["digest"], sources)
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))

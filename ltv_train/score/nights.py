@@ -1,0 +1,100 @@
+"""What must hold before a night is published, and the row that publishes it.
+
+Guards read committed tables only: they do not trust the jobs that wrote them.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features import contract, features
+from ltv_features.errors import GateHeld
+from ltv_features.tables import Lake, kernel_events_as_of
+from ltv_train.score.users import eligible_states
+
+PINNED = ("events", "users", "items", "user_state", "user_items", "scores", "recommendations", "models")
+_AUDIT_EVERY = 1000
+_AUDIT_AT_LEAST = 20
+
+
+def hold(problems: list[str], night: date) -> None:
+    """Nothing without problems. Raises GateHeld with all of them: yesterday stays current."""
+    if problems:
+        listing = "".join(f"\n  - {problem}" for problem in problems)
+        raise GateHeld(f"night {night} is held, yesterday stays current: {len(problems)} guard(s){listing}")
+
+
+def score_problems(scores: DataFrame, states: DataFrame) -> list[str]:
+    """What is wrong with the scores of a night: users missing, twice, or strangers; numbers not finite or negative."""
+    ids = scores.select("user_id")
+    rows, users = scores.count(), ids.distinct().count()
+    problems = [] if rows == users else [f"scores: {rows} rows for {users} users; expected one each"]
+    missing = states.select("user_id").join(ids, on="user_id", how="left_anti").count()
+    strangers = ids.join(states.select("user_id"), on="user_id", how="left_anti").count()
+    if missing or strangers:
+        problems.append(f"scores: {missing} eligible users have no row, {strangers} rows are of no eligible user")
+    numbers = [name for name, kind in scores.dtypes if kind == "double"]
+    bad = F.lit(False)
+    for name in numbers:
+        bad = bad | F.col(name).isNull() | F.isnan(name) | (F.col(name) < 0) | (F.col(name) == float("inf"))
+    unusable = scores.where(bad | F.col("value_decile").isNull() | F.col("value_tier").isNull()).count()
+    return (
+        [*problems, f"scores: {unusable} rows with a number that is missing, negative or not finite"]
+        if unusable
+        else problems
+    )
+
+
+def ledger_problems(lake: Lake, night: date) -> list[str]:
+    """Hops of this night whose rows do not add up."""
+    rows = lake.read("ledger").where(F.col("as_of") == F.lit(night)).collect()
+    broken = [row for row in rows if row["rows_in"] != row["rows_out"] + sum(row["accounted"].values())]
+    return [f"ledger: {row['job']}, {row['hop']}: {row['rows_in']} in, {row['rows_out']} out" for row in broken]
+
+
+def audit_problems(lake: Lake, night: date) -> list[str]:
+    """Users among .1 % (at least 20), chosen by key, whose state rebuilt from events differs from the stored one."""
+    states = lake.read("user_state")
+    every = max(1, min(_AUDIT_EVERY, states.count() // _AUDIT_AT_LEAST))
+    chosen = F.pmod(F.xxhash64("user_key", F.lit("audit")), F.lit(every)) == 0
+    rebuilt = features.user_states(kernel_events_as_of(lake, night).where(chosen), night)
+    stored = states.where(chosen)
+    differ = stored.exceptAll(rebuilt).count() + rebuilt.exceptAll(stored).count()
+    return [f"self-audit: {differ} rows of user_state differ from a rebuild from events"] if differ else []
+
+
+def problems_of(lake: Lake, night: date, *, has_items: bool) -> list[str]:
+    """Everything that speaks against publishing the night."""
+    scores = lake.read("scores").where(F.col("as_of") == F.lit(night))
+    states = eligible_states(lake, night, lake.version("user_state") or 0)
+    found = score_problems(scores, states) + ledger_problems(lake, night) + audit_problems(lake, night)
+    if has_items and lake.committed("recommendations", night) is None:
+        found.append("recommendations: none for this night although the shop has items; next: recommend_items")
+    return found
+
+
+def night_row(
+    lake: Lake, night: date, *, model_digest: str, recommender_digest: str, input_digest: str, run_id: str
+) -> Mapping[str, Any]:
+    """The row of `nights`: versions of all tables and digests of what spoke."""
+    versions = {name: lake.version(name) for name in PINNED}
+    return {
+        "as_of": night,
+        "table_versions": {name: version for name, version in versions.items() if version is not None},
+        "model_digest": model_digest,
+        "recommender_digest": recommender_digest,
+        "input_digest": input_digest,
+        "eligible_users": lake.read("scores").where(F.col("as_of") == F.lit(night)).count(),
+        "run_id": run_id,
+    }
+
+
+def published(lake: Lake, night: date) -> Mapping[str, Any] | None:
+    """The `nights` row of a night; None when it was not published."""
+    if not lake.exists(contract.NIGHTS.name):
+        return None
+    row = lake.read(contract.NIGHTS.name).where(F.col("as_of") == F.lit(night)).first()
+    return row.asDict() if row is not None else None

@@ -1,0 +1,91 @@
+"""What runs inside Spark's Python workers: states in, scored rows out. Importable, so that a worker loads a model once.
+
+A row that makes the model fail is found by halving its batch and gets a fallback; the others keep their scores.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ltv_features.contract import MICROS_PER_DAY
+from ltv_features.errors import LtvError
+from ltv_features.project import Examples, project
+from ltv_train.predict import cached_predictor
+from ltv_train.predictions import Predictions, Predictor, finished
+
+log = logging.getLogger("ltv.score")
+MODEL, SEGMENT_MEAN, FALLBACK = "model", "segment_mean", "fallback"
+_MEASURES = (("pltv_{}", "mean"), ("pltv_{}_p50", "median"), ("p_purchase_{}", "p_purchase"), ("p_churn_{}", "p_churn"))
+_MONEY = ("mean", "median")
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything a worker needs, as plain values: the bundle, the night, horizons, and what non-buyers are worth.
+
+    `never_mean_minor` and `never_purchase` [H] are for users without an order; `minor_per_unit` turns minor units into
+    units of the currency.
+    """
+
+    bundle: str
+    digest: str
+    as_of: date
+    horizons_days: tuple[int, ...]
+    never_mean_minor: tuple[float, ...]
+    never_purchase: tuple[float, ...]
+    minor_per_unit: int
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Scored rows for states, batch by batch: user_id, as_of, the measures by horizon, score_source, model_digest."""
+        predictor = cached_predictor(self.bundle, self.digest)
+        for batch in batches:
+            if batch.num_rows:
+                yield self.scored(pa.Table.from_batches([batch]), predictor)
+
+    def scored(self, states: pa.Table, predictor: Predictor) -> pa.RecordBatch:
+        """The rows of one batch of states."""
+        midnight = int(np.datetime64(self.as_of, "D").astype(np.int64)) * MICROS_PER_DAY
+        examples = project(states, as_of_us=midnight)
+        buyers = np.flatnonzero(examples.anchor[:, 0] > 0)
+        source = np.full(len(examples), SEGMENT_MEAN, object)
+        made = {name: np.tile(getattr(self._never(), name), (len(examples), 1)) for _, name in _MEASURES}
+        spoken, said = said_of(predictor, examples.take(buyers), self._never())
+        source[buyers] = np.where(spoken, MODEL, FALLBACK)
+        for _, name in _MEASURES:
+            made[name][buyers] = getattr(said, name)
+            if name in _MONEY:
+                made[name] /= self.minor_per_unit
+        columns: dict[str, Any] = {"user_id": examples.user_id, "as_of": [self.as_of] * len(examples)}
+        for pattern, name in _MEASURES:
+            columns |= {pattern.format(days): made[name][:, h] for h, days in enumerate(self.horizons_days)}
+        columns |= {"score_source": source.tolist(), "model_digest": [self.digest] * len(examples)}
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _never(self) -> Predictions:
+        """[1, H] what is said of a user without an order; the median is 0 where buying is no likelier than not."""
+        mean, p = np.array([self.never_mean_minor]), np.array([self.never_purchase])
+        return finished(mean, np.where(p > 0.5, mean, 0.0), p)
+
+
+def said_of(
+    predictor: Predictor, examples: Examples, fallback: Predictions
+) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], Predictions]:
+    """Whether the model spoke [B], and what is said [B, H]: by the model, or `fallback` [1, H] for a poison row."""
+    empty = fallback.take(np.zeros(0, np.int64))
+    if not len(examples):
+        return np.zeros(0, bool), empty
+    try:
+        return np.ones(len(examples), bool), predictor.predict(examples)
+    except (LtvError, ArithmeticError, ValueError, RuntimeError, IndexError) as error:
+        if len(examples) == 1:
+            log.warning("one user makes the model fail (%s): a fallback speaks", type(error).__name__)
+            return np.zeros(1, bool), fallback
+    half = len(examples) // 2
+    sides = (np.arange(half), np.arange(half, len(examples)))
+    parts = [said_of(predictor, examples.take(side), fallback) for side in sides]
+    return np.concatenate([part[0] for part in parts]), Predictions.concat([part[1] for part in parts])

@@ -1,0 +1,85 @@
+"""Every eligible user gets one row: states through the production model, then deciles and tiers over all of them."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from ltv_features import files
+from ltv_features.contract import USER_STATE, Table
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake, users_as_of
+from ltv_train.bundle import load
+from ltv_train.config import ScoreSettings
+from ltv_train.score.udf import Scorer
+
+_ROUND = 6
+DECILES = 10
+
+
+def eligible_states(lake: Lake, as_of: date, version: int) -> DataFrame:
+    """States of users known before the night (by an event or a dated profile) who do not object to profiling."""
+    states = lake.read(USER_STATE.name, version)
+    profiles = users_as_of(lake, as_of)
+    dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
+    objecting = (
+        lake.read("users").groupBy("user_id").agg(F.max_by("objects_to_profiling", "valid_from").alias("_objects"))
+        if lake.exists("users")
+        else profiles.select("user_id", F.col("objects_to_profiling").alias("_objects"))
+    )
+    known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
+    joined = states.join(dated, on="user_id", how="left").join(objecting, on="user_id", how="left")
+    return joined.where(known & ~F.coalesce("_objects", F.lit(False))).select(*states.columns)
+
+
+def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: int) -> Scorer:
+    """The worker's half of scoring for one promotion; its bundle is verified here, once, before any work."""
+    bundle = load(files.join(root, model["bundle"]))
+    never = bundle.config.get("never_bought") or {}
+    nothing = [0.0] * len(bundle.horizons_days)
+    return Scorer(
+        bundle=str(bundle.path),
+        digest=bundle.digest,
+        as_of=as_of,
+        horizons_days=bundle.horizons_days,
+        never_mean_minor=tuple(never.get("mean_minor", nothing)),
+        never_purchase=tuple(never.get("p_purchase", nothing)),
+        minor_per_unit=minor_per_unit,
+    )
+
+
+def score(states: DataFrame, scorer: Scorer, table: Table) -> DataFrame:
+    """One unranked row for each state, through one mapInArrow."""
+    unranked = [c for c in table.columns if c.name not in ("value_decile", "value_tier", "input_digest")]
+    return states.mapInArrow(scorer, spark_schema(unranked))
+
+
+def ranked(scores: DataFrame, table: Table, settings: ScoreSettings, input_digest: str) -> DataFrame:
+    """`scores` with decile (1 = best tenth by the longest horizon's pltv) and tier; equal values share both.
+
+    Cut points come from a group-by on rounded values, so the window runs over distinct values and never over users.
+    """
+    longest = [c.name for c in table.columns if c.name.startswith("pltv_") and not c.name.endswith("_p50")][-1]
+    rounded = F.round(F.col(longest), _ROUND).alias("_value")
+    counted = scores.groupBy(rounded).agg(F.count("*").alias("_n"))
+    order = Window.orderBy(F.desc("_value"))
+    above = F.coalesce(F.sum("_n").over(order.rowsBetween(Window.unboundedPreceding, -1)), F.lit(0))
+    share = (above / F.sum("_n").over(order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))).alias(
+        "_share"
+    )
+    cuts = counted.select("_value", share)
+    placed = scores.withColumn("_value", rounded).join(F.broadcast(cuts), on="_value", how="inner")
+    own = {
+        "value_decile": (F.floor(F.col("_share") * DECILES) + 1).cast("int"),
+        "value_tier": _tier(settings),
+        "input_digest": F.lit(input_digest),
+    }
+    return placed.select(*[own.get(name, F.col(name)).alias(name) for name in table.column_names])
+
+
+def _tier(settings: ScoreSettings) -> Column:
+    high = F.col("_share") < settings.high_share
+    low = F.col("_share") >= 1 - settings.low_share
+    return F.when(high, "high").when(low, "low").otherwise("middle")

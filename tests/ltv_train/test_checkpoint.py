@@ -1,0 +1,98 @@
+"""A run that was cut and resumed ends with the same bits as one that was not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ltv_features.errors import TrainingFailed
+from ltv_train import checkpoint
+from ltv_train.checkpoint import FolderKeeper
+from ltv_train.config import NetworkSettings
+from ltv_train.fits import FitResult, NetworkFit, Place, run_all
+from tests.network_world import some_anchors, some_encoding, write_world
+
+SETTINGS = NetworkSettings(hidden=16, batch_size=64, steps=15, dropout=0.3, encoder="lstm")
+
+
+class Killed(Exception):
+    """Stands for a process that dies."""
+
+
+class DyingKeeper(FolderKeeper):
+    """Keeps what it is given and dies after some epochs."""
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        super().__init__(folder)
+        self._left = epochs
+
+    def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None:
+        super().keep(state, metrics)
+        self._left -= 1
+        if not self._left:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> list[NetworkFit]:
+    """Two fits of three epochs on 320 examples."""
+    folder, rows = write_world(tmp_path_factory.mktemp("shards"), users=320)
+    return [
+        NetworkFit(f"fit {seed}", folder, SETTINGS, some_encoding(rows), some_anchors(), seed, epochs)
+        for seed, epochs in ((1, None), (2, 3))
+    ]
+
+
+def same(ours: list[FitResult], theirs: list[FitResult]) -> bool:
+    return all(
+        one.steps == other.steps
+        and one.curve == other.curve
+        and one.examples_read == other.examples_read
+        and all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(fits: list[NetworkFit], tmp_path_factory: pytest.TempPathFactory) -> list[FitResult]:
+    """What comes of them when nothing goes wrong."""
+    return run_all(fits, Place(), FolderKeeper(tmp_path_factory.mktemp("unbroken")))
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 4])
+def test_a_resumed_run_ends_with_the_bits_of_an_unbroken_one(
+    fits: list[NetworkFit], unbroken: list[FitResult], tmp_path: Path, epochs: int
+) -> None:
+    with pytest.raises(Killed):
+        run_all(fits, Place(), DyingKeeper(tmp_path / "broken", epochs))
+    assert same(run_all(fits, Place(), FolderKeeper(tmp_path / "broken")), unbroken)
+
+
+def test_a_finished_run_is_not_trained_again(fits: list[NetworkFit], tmp_path: Path) -> None:
+    first = run_all(fits, Place(), FolderKeeper(tmp_path))
+    again = run_all(fits, Place(), DyingKeeper(tmp_path, 1))
+    assert same(first, again)
+
+
+def test_every_example_is_read_once_an_epoch_and_seeds_differ(unbroken: list[FitResult]) -> None:
+    one, two = unbroken
+    assert one.examples_read == [[256]] * len(one.curve)
+    assert [row["step"] for row in two.curve] == [5.0, 10.0, 15.0]
+    assert (two.epochs, two.steps) == (3, 15)
+    assert not torch.equal(one.weights["head.project.weight"], two.weights["head.project.weight"])
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / checkpoint.STATE_FILE).write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingFailed, match=r"state\.pt"):
+        checkpoint.load(tmp_path)
+
+
+def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:
+    def drawn(epoch: int, rank: int) -> float:
+        checkpoint.seed_epoch(1, epoch, rank)
+        return float(torch.rand(()))
+
+    assert drawn(0, 0) == drawn(0, 0)
+    assert len({drawn(epoch, rank) for epoch in range(3) for rank in range(3)}) == 9

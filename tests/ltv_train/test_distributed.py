@@ -1,0 +1,87 @@
+"""The fits on Ray Train: two ranks, one killed worker, the same number of steps."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ltv_features.errors import ShardsRefused
+from ltv_train import distributed
+from ltv_train.config import NetworkSettings, RaySettings
+from ltv_train.fits import NetworkFit
+from tests.network_world import some_anchors, some_encoding, write_world
+
+
+def some_fits(root: Path, count: int) -> list[NetworkFit]:
+    folder, rows = write_world(root / "shards", users=320)
+    settings = NetworkSettings(hidden=16, batch_size=128, steps=9)
+    return [
+        NetworkFit(f"fit {seed}", folder, settings, some_encoding(rows), some_anchors(), seed, 3)
+        for seed in range(1, count + 1)
+    ]
+
+
+def test_without_workers_the_fits_run_in_this_process_and_resume_by_name(tmp_path: Path) -> None:
+    fits = some_fits(tmp_path, 2)
+    none = RaySettings(workers=0)
+    first = distributed.run_fits(fits, ray_settings=none, storage_path=str(tmp_path / "runs"), run_name="a")
+    again = distributed.run_fits(fits, ray_settings=none, storage_path=str(tmp_path / "runs"), run_name="a")
+    assert [fit.name for fit in first] == ["fit 1", "fit 2"]
+    assert all(torch.equal(one.weights[name], two.weights[name]) for one, two in zip(first, again, strict=True)
+               for name in one.weights)  # fmt: skip
+
+
+def test_damaged_shards_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    fits = some_fits(tmp_path, 1)
+    file = next(Path(fits[0].shards).rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ShardsRefused, match="bytes"):
+        distributed.run_fits(fits, ray_settings=RaySettings(), storage_path=str(tmp_path / "runs"), run_name="a")
+    assert not (tmp_path / "runs").exists()
+
+
+def dies_once(config: dict[str, Any]) -> None:
+    """The worker's own function, but the worker of rank 1 kills itself once, after two checkpoints were taken note of."""
+    import ray.train
+
+    reports: list[int] = []
+    keep = distributed.ReportingKeeper.keep
+
+    def keep_then_die(self: distributed.ReportingKeeper, state: dict[str, Any], metrics: dict[str, float]) -> None:
+        keep(self, state, metrics)
+        reports.append(1)
+        marker = Path(config["marker"])
+        if ray.train.get_context().get_world_rank() == 1 and len(reports) == 3 and not marker.exists():
+            marker.write_text("killed")
+            import time
+
+            time.sleep(6)  # a checkpoint counts only after the controller has polled it
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    distributed.ReportingKeeper.keep = keep_then_die  # type: ignore[method-assign]
+    distributed.train_on_worker({"fits": config["fits"]})
+
+
+@pytest.mark.ray
+def test_a_killed_worker_costs_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two fits of three epochs: rank 1 dies after the third epoch's checkpoint; the run ends as if it had not."""
+    fits = some_fits(tmp_path, 2)
+    marker = tmp_path / "killed"
+    made = distributed._trainer
+
+    def trainer_that_loses_a_worker(*given: Any) -> Any:
+        trainer = made(*given)
+        trainer.train_loop_per_worker = dies_once
+        trainer.train_loop_config = {"fits": fits, "marker": str(marker)}
+        return trainer
+
+    monkeypatch.setattr(distributed, "_trainer", trainer_that_loses_a_worker)
+    settings = RaySettings(workers=2, max_failures=1, timeout_seconds=60)
+    got = distributed.run_fits(fits, ray_settings=settings, storage_path=str(tmp_path / "runs"), run_name="kill")
+    assert marker.exists()
+    assert [result.steps for result in got] == [9, 9]
+    assert [[row["step"] for row in result.curve] for result in got] == [[3.0, 6.0, 9.0]] * 2
+    assert all(sum(ranks) == 256 and len(ranks) == 2 for result in got for ranks in result.examples_read)

@@ -1,0 +1,106 @@
+"""The whole path on a tiny shop: every arrow, twice; and nothing from the future."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs import (
+    build_examples,
+    build_features,
+    evaluate,
+    export_crm,
+    ingest_events,
+    land_files,
+    publish_night,
+    recommend_items,
+    score_users,
+    train,
+    train_recommender,
+)
+from jobs._entry import Run
+from ltv_features.tables import Lake
+from tests.tiny_world import AS_OF, settings_of, write_shop
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+PREPARE = (land_files, ingest_events, build_features, build_examples)
+LEARN = (train, train_recommender, evaluate)
+DELIVER = (score_users, recommend_items, publish_night, export_crm)
+TABLES = ("raw_orders", "events", "items", "user_state", "user_items", "scores", "recommendations", "nights", "models")
+
+
+def night(spark: SparkSession, config: Path, jobs=PREPARE + LEARN + DELIVER, run_id: str = "test") -> Lake:
+    """Runs the jobs for AS_OF and returns the lake."""
+    run = Run(settings_of(config), AS_OF, run_id, spark)
+    for job in jobs:
+        job.main(run)
+    return run.lake
+
+
+def rows_of(lake: Lake, table: str) -> list[str]:
+    """The rows of a table as sorted JSON text, without what names the run."""
+    df = lake.read(table)
+    kept = [name for name in df.columns if name not in ("run_id", "_landed_ts", "landed_ts", "input_digest")]
+    return sorted(row.text for row in df.select(F.to_json(F.struct(*kept)).alias("text")).collect())
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+    """A shop whose night has been run once."""
+    config = write_shop(tmp_path_factory.mktemp("shop"))
+    return config, night(spark, config)
+
+
+def test_every_known_user_has_one_score_with_numbers_that_make_sense(shop):
+    _, lake = shop
+    scores = lake.read("scores")
+    known = {row.user_id for row in lake.read("user_state").select("user_id").collect()}
+    rows = scores.collect()
+    assert len(rows) == len({row.user_id for row in rows}) == len(known)
+    for row in rows:
+        assert 0 <= row.pltv_14 <= row.pltv_28
+        assert 0 <= row.p_purchase_14 <= row.p_purchase_28 <= 1
+        assert row.p_churn_28 == pytest.approx(1 - row.p_purchase_28)
+        assert row.score_source in ("model", "segment_mean", "fallback")
+        assert 1 <= row.value_decile <= 10
+
+
+def test_the_export_holds_everybody_but_the_suppressed(shop):
+    config, lake = shop
+    exported = {row.user_id for row in lake.read("crm_export").collect()}
+    scored = {row.user_id for row in lake.read("scores").collect()}
+    assert "c00003" in scored
+    assert exported == scored - {"c00003"}
+    assert list((config.parent / "export" / "crm").glob("*/manifest.json"))
+
+
+def test_every_hop_of_the_ledger_adds_up(shop):
+    _, lake = shop
+    for row in lake.read("ledger").collect():
+        assert row.rows_in == row.rows_out + sum(row.accounted.values()), row
+    jobs = {row.job for row in lake.read("ledger").collect()}
+    assert {"ingest_events", "build_features", "build_examples", "evaluate", "score_users"} <= jobs
+
+
+def test_the_second_run_adds_no_row_and_no_version(spark, shop):
+    config, lake = shop
+    before = {name: (lake.version(name), rows_of(lake, name)) for name in TABLES}
+    night(spark, config, run_id="again")
+    assert {name: (lake.version(name), rows_of(lake, name)) for name in TABLES} == before
+
+
+def test_orders_planted_at_and_after_as_of_change_no_bit_of_the_scores(spark, shop, tmp_path):
+    config, lake = shop
+    at = f"{AS_OF} 00:00:00.000000Z"
+    planted = f"c00001,{at},o_future1,i00001,1,9999.00\nc_new,{AS_OF} 09:00:00.000000Z,o_future2,i_new,3,50.00\n"
+    other = write_shop(tmp_path, planted=planted)
+    with_future = night(spark, other, PREPARE + LEARN + (score_users,), run_id="planted")
+    assert with_future.read("events").count() == lake.read("events").count() + 2
+    assert rows_of(with_future, "user_state") == rows_of(lake, "user_state")
+    without_names = [name for name in lake.read("scores").columns if name not in ("input_digest", "model_digest")]
+    ours, theirs = (
+        sorted(map(tuple, each.read("scores").select(*without_names).collect())) for each in (lake, with_future)
+    )
+    assert ours == theirs
