@@ -1,4 +1,4 @@
-"""Shards -> candidate bundles on every past origin and on the night, their predictions, and run.json.  (Ray, no Spark)"""
+"""Shards -> candidate bundles on every past origin and on the night, predictions, run.json.  (Ray, no Spark)"""
 
 import logging
 

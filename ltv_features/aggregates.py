@@ -1,4 +1,4 @@
-"""The features of one user as a list of values: name, unit, meaning, and how to compute it. Adding one is adding a line.
+"""The features of one user as a list of values: name, unit, meaning, computation. Adding one is adding a line.
 
 Money is in minor units and unscaled; `encode` divides it by the money scale of training. A feature that would be a
 division by nothing is 0. Kernel room: NumPy and Arrow only.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ltv_features.contract import TYPE_ID
 from ltv_features.ragged import run_starts
@@ -84,7 +85,7 @@ def _hours(first: int, last: int) -> Callable[[StateView], Floats]:
 
 
 def _all_hours(view: StateView) -> Floats:
-    return view.hours.sum(axis=1).astype(np.float64)
+    return np.asarray(view.hours.sum(axis=1), np.float64)
 
 
 AGGREGATES = (
@@ -188,7 +189,7 @@ NAMES = tuple(aggregate.name for aggregate in AGGREGATES)
 UNITS = tuple(aggregate.unit for aggregate in AGGREGATES)
 
 
-def compute_all(view: StateView) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def compute_all(view: StateView) -> npt.NDArray[np.float32]:
     """[B, A] float32, columns in the order of AGGREGATES."""
     columns = [aggregate.compute(view) for aggregate in AGGREGATES]
     return np.stack(columns, axis=1).astype(np.float32)

@@ -5,6 +5,7 @@ each with the nearest valid key. Relative paths are taken from the folder of the
 """
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -132,7 +133,7 @@ class EventMapping(Section):
 
 
 class UserMapping(Section):
-    """Turns rows of a source into user profiles; `valid_from` names a column, or is 'always' for a source without dates."""
+    """Turns rows of a source into profiles; `valid_from` names a column, or is 'always' for a source without dates."""
 
     user: str
     valid_from: str
@@ -153,7 +154,7 @@ class ItemMapping(Section):
 
 
 class SourceSettings(Section):
-    """One delivered source: its files, their format, and what its rows are. Without a mapping it only serves lookups."""
+    """One delivered source: files, format, and what its rows are. Without a mapping it only serves lookups."""
 
     path: str
     format: Literal["csv", "jsonl", "parquet"]
@@ -225,8 +226,8 @@ def load(path: str | Path, model: type[Model]) -> Model:
 
 
 def absolute(path: str, folder: Path) -> str:
-    """`path` itself when it is absolute or an address such as s3://bucket, else below `folder`."""
-    return path if "://" in path or Path(path).is_absolute() else str(folder / path)
+    """`path` itself when it is an address such as s3://bucket or absolute, else below `folder`; without `..` in it."""
+    return path if "://" in path else os.path.normpath(folder / path)
 
 
 PATH_KEYS = ("root", "path", "suppression", "folder")

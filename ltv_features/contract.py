@@ -23,7 +23,7 @@ EVENT_TYPES = (
     "promotion_received",
     "promotion_redeemed",
 )
-"""Append-only: a type's id is its place here plus one; 0 is padding in tokens and a profile row in the kernel's input."""
+"""Append-only: a type's id is its place here plus one; 0 is padding in tokens, a profile row in the kernel's input."""
 
 TYPE_ID = {name: number for number, name in enumerate(EVENT_TYPES, start=1)}
 PROFILE_TYPE_ID = 0
@@ -207,7 +207,7 @@ USER_STATE = Table(
     key=("user_id",),
 )
 NEVER_US = 9_223_372_036_854_775_807
-"""Stands for 'no such time' inside a state: the neutral element of min. For profile_us its negative is used (neutral of max)."""
+"""Stands for 'no such time' inside a state: neutral for min; its negative for profile_us, neutral for max."""
 
 USER_ITEMS = Table(
     "user_items",
@@ -242,7 +242,7 @@ NUMERIC_FIELDS = (
     "rating",
     "dwell_seconds",
 )
-"""float32 token fields, unscaled; gap_days since the token before (0 for the first), age_days from the token to as_of."""
+"""float32 token fields, unscaled; gap_days since the token before (0 for the first), age_days up to as_of."""
 LABEL_FIELDS = ("spend_minor", "orders", "purchased", "active", "mask", "exposure")
 """float32 labels by period: net spend, orders, any purchase, any activity (all within the observed part of the period),
 1 where some part of the period is mature, and the share of the period that is mature."""

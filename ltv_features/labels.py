@@ -30,10 +30,9 @@ def labels(
     sorted_keys = np.sort(user_keys)
     place = np.argsort(user_keys, kind="stable")
     rows = _after_cutoff(events, sorted_keys, cutoff_us, observed_until_us)
-    made = {
-        name: np.zeros((len(user_keys), len(periods_days)), np.float64) for name in ("spend_minor", "orders", "active")
-    }
-    mask, exposure = np.zeros_like(made["orders"]), np.zeros_like(made["orders"])
+    shape = (len(user_keys), len(periods_days))
+    made: dict[str, Array] = {name: np.zeros(shape) for name in ("spend_minor", "orders", "purchased", "active")}
+    mask, exposure = np.zeros(shape), np.zeros(shape)
     first = _first_lines(rows)
     for number, (start, end) in enumerate(periods_days):
         begin, finish = cutoff_us + start * MICROS_PER_DAY, cutoff_us + end * MICROS_PER_DAY
@@ -41,14 +40,15 @@ def labels(
         exposure[:, number] = seen / (finish - begin)
         mask[:, number] = float(seen > 0)
         inside = (rows["ts_us"] >= begin) & (rows["ts_us"] < finish)
-        counts = {"spend_minor": rows["net_minor"][inside], "active": None}
-        for name, weights in counts.items():
-            made[name][place, number] = np.bincount(rows["who"][inside], weights, minlength=len(user_keys))
         new = (first["ts_us"] >= begin) & (first["ts_us"] < finish)
-        made["orders"][place, number] = np.bincount(first["who"][new], minlength=len(user_keys))
-        bought = np.bincount(rows["who"][inside & rows["is_line"]], minlength=len(user_keys))
-        made.setdefault("purchased", np.zeros_like(mask))[place, number] = bought > 0
-    made["active"] = (made["active"] > 0).astype(np.float64)
+        counted = {
+            "spend_minor": np.bincount(rows["who"][inside], rows["net_minor"][inside], minlength=shape[0]),
+            "orders": np.bincount(first["who"][new], minlength=shape[0]),
+            "purchased": np.bincount(rows["who"][inside & rows["is_line"]], minlength=shape[0]) > 0,
+            "active": np.bincount(rows["who"][inside], minlength=shape[0]) > 0,
+        }
+        for name, values in counted.items():
+            made[name][place, number] = values
     whole = made | {"mask": mask, "exposure": exposure}
     return {name: values if name == "spend_minor" else values.astype(np.float32) for name, values in whole.items()}
 

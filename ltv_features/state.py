@@ -1,11 +1,12 @@
 """User state: built from events, merged as an exact monoid.
 
-Everything in a state is an integer sum, a minimum, a maximum, a set, or the last L of a total order, so that merging the
-states of any split of a user's events, in any order, gives the bits of building from all of them. `build` and `merge`
+Everything in a state is an integer sum, a minimum, a maximum, a set, or the last L of a total order, so that merging
+the states of any split of a user's events, in any order, gives the bits of building from all of them. `build` and `merge`
 both end in `_fold`, the one place where entries with equal keys become one. Kernel room: NumPy and Arrow only.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,6 @@ from ltv_features.ragged import (
     Array,
     Columns,
     Ints,
-    concatenate,
     last_of_each,
     owners,
     pack,
@@ -63,7 +63,7 @@ _DAY_COUNTS = {
     "promotions_redeemed": "promotion_redeemed",
 }
 _DAY_SUMS = (*_DAY_COUNTS, "gross_minor", "discount_minor", "refunded_minor", "dwell_seconds")
-_RULES = {
+_RULES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "types": (("type",), _TYPE_RULES),
     "orders": (("order_key",), _ORDER_RULES),
     "days": (("day",), dict.fromkeys(_DAY_SUMS, np.add)),
@@ -103,7 +103,7 @@ def build(events: pa.Table, *, as_of_us: int) -> pa.Table:
         "lines": _line_entries(happened),
         "browse": _browse_entries(happened),
     }
-    dense = _histograms(happened, len(users))
+    dense: dict[str, Array] = _histograms(happened, len(users))
     return _fold(users, names, loose, dense, _profiles(events, column, len(users)))
 
 
@@ -118,7 +118,7 @@ def merge(left: pa.Table, right: pa.Table) -> pa.Table:
     for name in (*_RULES, *_LAST):
         offsets, columns = unpack(both[name])
         loose[name] = columns | {"who": row_user[owners(np.diff(offsets))]}
-    dense = {}
+    dense: dict[str, Array] = {}
     for name, width in _DENSE.items():
         rows = unpack_dense(both[name], width)
         dense[name] = np.zeros((len(users), width), np.int64)
@@ -141,7 +141,7 @@ def states_at(events: pa.Table, cutoffs_us: Sequence[int]) -> Iterator[tuple[int
 def _fold(
     users: Ints, names: pa.Array, loose: dict[str, Columns], dense: dict[str, Array], profile: pa.Table
 ) -> pa.Table:
-    """States of `users` [B] from loose entries (flat columns with `who`), histograms [B, width] and profile rows [B]."""
+    """States of `users` [B] from loose entries (columns with `who`), histograms [B, width], profile rows [B]."""
     columns = {"user_id": names, "user_key": pa.array(users, pa.int64())}
     for name, (keys, rules) in _RULES.items():
         entries = loose[name]
@@ -166,7 +166,7 @@ def _fold(
 
 
 def _counts(who: Ints, users: Ints) -> Ints:
-    return np.bincount(who, minlength=len(users)).astype(np.int64)
+    return np.asarray(np.bincount(who, minlength=len(users)), np.int64)
 
 
 def _total_order(entries: Columns) -> Ints:
@@ -174,9 +174,10 @@ def _total_order(entries: Columns) -> Ints:
     order = np.lexsort((entries["event_key"], entries["ts_us"], entries["who"]))
     tied = len(order) - len(run_starts(*(entries[key][order] for key in ("who", "ts_us", "event_key"))))
     if not tied:
-        return order
+        return np.asarray(order)
     rest = sorted(set(entries) - {"who", "ts_us", "event_key"}, reverse=True)
-    return np.lexsort([*(entries[key] for key in rest), entries["event_key"], entries["ts_us"], entries["who"]])
+    keys = [*(entries[key] for key in rest), entries["event_key"], entries["ts_us"], entries["who"]]
+    return np.asarray(np.lexsort(keys))
 
 
 def _type_entries(event: Columns) -> Columns:

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS, Table
@@ -77,7 +77,7 @@ class Lake:
         after = self.version(table.name)
         if after is None or after == before:
             raise ContractBroken(
-                f"table {table.name!r}: the commit for {as_of} (attempt {attempt}) was skipped, version stays {before}; "
+                f"table {table.name!r}: the commit for {as_of} (attempt {attempt}) was skipped, version is {before}; "
                 "another run may have committed it; next: run again"
             )
         return after
@@ -158,7 +158,7 @@ class Lake:
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:
-    """`df` with the table's columns in the contract's order. Raises ContractBroken on a missing, extra or changed type."""
+    """`df` with the table's columns in the contract's order. Raises ContractBroken on one missing, extra or changed."""
     wanted = {field.name: field.dataType.simpleString() for field in spark_schema(table)}
     given = {field.name: field.dataType.simpleString() for field in df.schema}
     if wanted != given:
@@ -169,6 +169,11 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
         )
         raise ContractBroken(f"table {table.name!r}: missing {missing}, unexpected {extra}, changed {changed}")
     return df.select(*table.column_names)
+
+
+def on_night(night: date) -> Column:
+    """The condition that a row is of this night."""
+    return F.col("as_of") == F.lit(night)
 
 
 def events_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:

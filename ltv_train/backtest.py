@@ -1,7 +1,7 @@
 """From the folder that `train` left to a verdict: folds, blend, gate, and the bundle that may serve.
 
 Room: what is decided, from numbers alone. The blend is judged with weights that no user's own outcome chose, and served
-with weights from all past origins. Money is in minor units. May import: evaluation, blend, gate, bundle. No Spark, no Ray.
+with weights from all past origins. Money is in minor units. No Spark, no Ray.
 """
 
 from collections.abc import Mapping

@@ -119,7 +119,7 @@ def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Ta
 
 
 def _equals(table: pa.Table, origin: str) -> npt.NDArray[np.bool_]:
-    return np.asarray(table["origin"].to_pylist()) == origin
+    return np.array([place == origin for place in table["origin"].to_pylist()], bool)
 
 
 def _matrix(column: pa.ChunkedArray) -> Floats:

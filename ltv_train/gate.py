@@ -17,6 +17,9 @@ from ltv_train.paired import Differences, Judged, differences
 from ltv_train.predictions import Predictions
 
 BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "anchor")
+BLEND = "blend"
+_NEAR_TIE = 0.002
+"""Within this much skill of the best, the blend goes first: it hangs less on the luck of one member."""
 _BOUND = 0.1
 _MAE_TO_GINI = 0.25
 """A share of error saved in units of Gini: the rule forgives .005 Gini as easily as 2 % of the error."""
@@ -25,7 +28,10 @@ _MIN_USERS, _MIN_BUYERS = 500, 50
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate against one opponent: differences with their one-sided 90 % lower bounds; above 0 is better."""
+    """A candidate against one opponent: differences with their one-sided 90 % bounds; above 0 is better.
+
+    `gini_bound` and `mae_bound` are the lower bounds, `surely_worse` says that both upper bounds are below 0.
+    """
 
     candidate: str
     against: str
@@ -35,6 +41,7 @@ class Comparison:
     mae_bound: float
     not_worse: bool
     better: bool
+    surely_worse: bool
 
     @property
     def sentence(self) -> str:
@@ -70,7 +77,7 @@ def decide(folds: Sequence[Fold], *, production: str | None, settings: GateSetti
     can be compared: see `without_folds`.
     """
     skill = skills(folds)
-    ranked = sorted(skill, key=lambda name: (-skill[name], name))
+    ranked = sorted(skill, key=lambda name: (-skill[name] - _NEAR_TIE * (name == BLEND), name))
     baseline = next(name for name in ranked if is_baseline(name))
     opponents, reasons = [baseline], [f"best baseline at {len(folds)} past origin(s): {baseline}"]
     if production in skill and production != baseline:
@@ -84,9 +91,9 @@ def decide(folds: Sequence[Fold], *, production: str | None, settings: GateSetti
         reasons += [comparison.sentence for comparison in tried]
         if _passes(name, tried, production):
             reasons.append(f"{name} is promoted: {_why(name, production, tried)}")
-            return Verdict(name, baseline, _grade(folds, made, name), tuple(made), tuple(reasons))
+            return Verdict(name, baseline, _graded(folds, made, name), tuple(made), tuple(reasons))
     reasons.append(f"no candidate passed: {production} stays")
-    return Verdict(None, baseline, _grade(folds, made, str(production)), tuple(made), tuple(reasons))
+    return Verdict(None, baseline, _graded(folds, made, str(production)), tuple(made), tuple(reasons))
 
 
 def without_folds(preferred: str, *, production: str | None) -> Verdict:
@@ -103,7 +110,12 @@ def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | 
     promoted = verdict.best_baseline if production is None and verdict.promoted != verdict.best_baseline else None
     stays = f"{promoted} serves the first nights" if promoted else f"{production or 'nothing'} stays"
     reasons = (*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems), f"held: {stays}")
-    return replace(verdict, promoted=promoted, grade="B" if promoted else verdict.grade, reasons=reasons)
+    return replace(
+        verdict,
+        promoted=promoted,
+        grade=min(verdict.grade, "B", key="UBAC".index) if promoted else verdict.grade,
+        reasons=reasons,
+    )
 
 
 def refit_problems(backtest: Predictions, refit: Predictions, settings: GateSettings) -> list[str]:
@@ -145,7 +157,8 @@ def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettin
     gini_bound, mae_bound = found.gini_bound(_BOUND), found.mae_bound(_BOUND)
     not_worse = bool(gini_bound > -settings.max_gini_loss and mae_bound > -settings.max_mae_loss)
     better = bool(found.gini > 0 or found.mae > 0)
-    return Comparison(name, against, found.gini, gini_bound, found.mae, mae_bound, not_worse, better)
+    worse = bool(max(found.gini_bound(1 - _BOUND), found.mae_bound(1 - _BOUND)) < 0)
+    return Comparison(name, against, found.gini, gini_bound, found.mae, mae_bound, not_worse, better, worse)
 
 
 def _differences(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Differences:
@@ -173,10 +186,18 @@ def _why(name: str, production: str | None, tried: Sequence[Comparison]) -> str:
     return "not worse than its opponents" + (" and better in a primary" if production else "; nothing served before")
 
 
-def _grade(folds: Sequence[Fold], made: Sequence[Comparison], name: str) -> str:
-    """A: above the best baseline in both; C: surely below in both; U: too few to say; else B."""
-    last = folds[0]
-    if len(last.user_key) < _MIN_USERS or (last.purchased[:, -1] > 0).sum() < _MIN_BUYERS:
+def grade(comparison: Comparison | None, users: int, buyers: int) -> str:
+    """A: surely above its opponent in both primaries; C: surely below in both; U: too few people to say; else B."""
+    if users < _MIN_USERS or buyers < _MIN_BUYERS:
         return "U"
-    mine = [comparison for comparison in made if comparison.candidate == name and is_baseline(comparison.against)]
-    return "A" if mine and min(mine[0].gini_bound, mine[0].mae_bound) > 0 else "B"
+    if comparison is None:
+        return "B"
+    if min(comparison.gini_bound, comparison.mae_bound) > 0:
+        return "A"
+    return "C" if comparison.surely_worse else "B"
+
+
+def _graded(folds: Sequence[Fold], made: Sequence[Comparison], name: str) -> str:
+    newest = folds[-1]
+    mine = [each for each in made if each.candidate == name and is_baseline(each.against)]
+    return grade(mine[0] if mine else None, len(newest.user_key), int((newest.purchased[:, -1] > 0).sum()))

@@ -21,7 +21,7 @@ from ltv_features.encode import Encoding, EncodingFitter
 from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
 from ltv_train import data, distributed, network
-from ltv_train.anchors import Anchors, fit_anchors
+from ltv_train.anchors import fit_anchors
 from ltv_train.baselines import fit_baselines
 from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle, write

@@ -21,7 +21,7 @@ def some_examples(users: int, *, seed: int, cutoffs: int = 1, money: float = 1.0
     orders = chance.integers(1, 21, users).astype(np.float64)
     value = 1_000 * np.exp(chance.normal(0, 0.7, users)) * money
     age = chance.uniform(40, 100, users)
-    recency = age * chance.uniform(0.02, 1, users)
+    recency = age * np.minimum(1, chance.exponential(1, users) / orders)
     last = np.where(orders > 1, age - recency, 0.0)
     known = {
         "recency_days": age - last,

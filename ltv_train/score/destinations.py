@@ -122,8 +122,7 @@ def deliver(
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> bytes:
-    """RFC 4180 in UTF-8 with a header and LF; empty means unknown; text that a spreadsheet would run gets a quote before
-    it."""
+    """RFC 4180 in UTF-8 with header and LF; empty is unknown; text that a spreadsheet would run gets a quote in front."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(names)

@@ -41,7 +41,7 @@ class Scorer:
     minor_per_unit: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Scored rows for states, batch by batch: user_id, as_of, the measures by horizon, score_source, model_digest."""
+        """Scored rows for states, batch by batch: user_id, as_of, measures by horizon, source, model_digest."""
         predictor = cached_predictor(self.bundle, self.digest)
         for batch in batches:
             if batch.num_rows:

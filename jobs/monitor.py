@@ -1,0 +1,44 @@
+"""Published nights that have matured + what happened -> outcomes and their page. Chooses and changes nothing."""
+
+import logging
+
+from jobs._entry import Run, start
+from ltv_features import files, tables
+from ltv_features.contract import OUTCOMES
+from ltv_features.digest import digest_of
+from ltv_train.metrics.value import decile_calibration
+from ltv_train.pages import outcome_page
+from ltv_train.score import outcomes
+
+NEEDS_SPARK = True
+
+log = logging.getLogger("ltv.monitor")
+
+
+def main(run: Run) -> None:
+    """Writes what happened to every matured night, once for each state of the events."""
+    lake, shop, root = run.lake, run.settings.shop, run.settings.lake.root
+    minor = 10**shop.minor_digits
+    for night, days in outcomes.matured(lake, run.as_of, shop.horizons_days).items():
+        digest = digest_of("monitor", night, days, lake.version("events"), lake.version("nights"))
+        if lake.committed(OUTCOMES.name, night) != digest:
+            said = outcomes.candidates_said(lake, night, shop.horizons_days, minor)
+            rows = outcomes.outcomes(lake, night, days, said, minor)
+            lake.replace(rows, OUTCOMES, as_of=night, input_digest=digest, where=f"as_of = DATE'{night}'")
+        written = [row.asDict() for row in lake.read(OUTCOMES.name).where(tables.on_night(night)).collect()]
+        measured = outcomes.measured(written)
+        published = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
+        deciles = decile_calibration(*outcomes.columns(published, "spend", "pltv"))
+        page = files.join(root, "reports", str(night), "outcome.html")
+        files.write_bytes(page, outcome_page(measured, deciles, night=str(night), currency=shop.currency).encode())
+        for row in measured:
+            log.info(
+                "%s, %d days: %-14s Gini %.4f  Spearman %.4f  MAE %.2f  bias %+.2f  top decile %.1f %%  AUC %.4f",
+                *(night, row.horizon_days, row.candidate, row.gini, row.spearman, row.mae, row.bias),
+                *(100 * row.top_decile_capture, row.auc),
+            )
+        log.info("outcome report: %s", page)
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))

@@ -1,0 +1,137 @@
+"""What a night promised against what happened: one row a user, candidate and horizon, once the horizon has matured."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features import files
+from ltv_features.contract import OUTCOMES
+from ltv_features.errors import InputMissing
+from ltv_features.tables import Lake, events_as_of
+from ltv_train.evaluation import read_predictions
+from ltv_train.metrics import classification, value
+from ltv_train.pages import OutcomeRow
+from ltv_train.score import nights
+
+PUBLISHED = "published"
+Floats = npt.NDArray[np.float64]
+
+
+def matured(lake: Lake, as_of: date, horizons_days: Sequence[int]) -> dict[date, list[int]]:
+    """Published nights with the horizons that have passed by `as_of`. Raises InputMissing when there are none."""
+    known = [row["as_of"] for row in lake.read("nights").select("as_of").collect()]
+    due = {night: [days for days in horizons_days if night + timedelta(days) <= as_of] for night in sorted(known)}
+    found = {night: days for night, days in due.items() if days}
+    if not found:
+        first = min(known) + timedelta(min(horizons_days)) if known else None
+        raise InputMissing(
+            f"nothing that was promised has matured by {as_of}; published: {', '.join(map(str, sorted(known)))}; "
+            f"the first horizon ends on {first}"
+        )
+    return found
+
+
+def happened(lake: Lake, night: date, days: int) -> DataFrame:
+    """Net spend (minor units) and whether anything was bought in [night, night + days), for each user with an event."""
+    events = events_as_of(lake, night + timedelta(days)).where(F.col("event_ts") >= F.lit(night).cast("timestamp"))
+    kind, amount = F.col("event_type"), F.col("amount_minor")
+    net = F.when(kind == "purchase", amount).when(kind == "refund", -amount).otherwise(F.lit(0))
+    return events.groupBy("user_id").agg(F.sum(net).alias("spend_minor"), F.max(kind == "purchase").alias("purchased"))
+
+
+def outcomes(lake: Lake, night: date, due_days: Sequence[int], said: DataFrame, minor_per_unit: int) -> DataFrame:
+    """OUTCOMES rows of one night: what the scores and every candidate (`said`) promised, joined to what happened."""
+    pinned = nights.published(lake, night)
+    version = pinned["table_versions"]["scores"] if pinned else None
+    scores = lake.read("scores", version).where(F.col("as_of") == F.lit(night))
+    parts = None
+    for days in due_days:
+        promised = scores.select("user_id", F.lit(PUBLISHED).alias("candidate"), *_promise(days, "{}"))
+        candidates = said.where(F.col("horizon_days") == F.lit(days)).select(
+            "user_id", "candidate", *_promise(0, "said")
+        )
+        truth = happened(lake, night, days)
+        both = promised.unionByName(candidates).join(truth, on="user_id", how="left")
+        own = {
+            "as_of": F.lit(night),
+            "horizon_days": F.lit(days).cast("int"),
+            "spend": F.coalesce(F.col("spend_minor"), F.lit(0)) / F.lit(float(minor_per_unit)),
+            "purchased": F.coalesce("purchased", F.lit(False)),
+        }
+        rows = both.withColumns(own).select(*OUTCOMES.column_names)
+        parts = rows if parts is None else parts.unionByName(rows)
+    if parts is None:
+        raise InputMissing(f"night {night}: no horizon has matured")
+    return parts
+
+
+def _promise(days: int, kind: str) -> list[Any]:
+    if kind == "said":
+        return [F.col(name) for name in ("pltv", "pltv_p50", "p_purchase")]
+    return [
+        F.col(f"pltv_{days}").alias("pltv"),
+        F.col(f"pltv_{days}_p50").alias("pltv_p50"),
+        F.col(f"p_purchase_{days}").alias("p_purchase"),
+    ]
+
+
+def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor_per_unit: int) -> DataFrame:
+    """What every refitted candidate said of the night's users: user_id, candidate, horizon_days, promise."""
+    training = files.join(lake.root, "training", night.isoformat())
+    run = files.read_json(files.join(training, "latest.json"))["run"]
+    told = files.read_json(files.join(training, run, "run.json"))
+    rows: list[tuple[int, str, int, float, float, float]] = []
+    for name in told["candidates"]:
+        path = files.join(training, run, "predictions", night.isoformat(), f"{name}.parquet")
+        keys, said = read_predictions(path)
+        for h, days in enumerate(horizons_days):
+            money = (said.mean[:, h] / minor_per_unit, said.median[:, h] / minor_per_unit, said.p_purchase[:, h])
+            columns = [column.tolist() for column in (keys, *money)]
+            rows += [(key, name, days, mean, median, p) for key, mean, median, p in zip(*columns, strict=True)]
+    schema = "user_key long, candidate string, horizon_days int, pltv double, pltv_p50 double, p_purchase double"
+    users = lake.read("user_state").select("user_key", "user_id")
+    return lake.spark.createDataFrame(rows, schema).join(users, on="user_key", how="inner").drop("user_key")
+
+
+def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -> list[OutcomeRow]:
+    """One row of measures for each candidate and horizon, the published score first.
+
+    With `scored_by_all` only users of whom every candidate spoke are compared: those with an order before the night.
+    """
+    made = []
+    for days in sorted({row["horizon_days"] for row in rows}, reverse=True):
+        mine = [row for row in rows if row["horizon_days"] == days]
+        by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for row in mine:
+            by_name.setdefault(row["candidate"], {})[row["user_id"]] = row
+        common = sorted(set.intersection(*(set(users) for users in by_name.values()))) if scored_by_all else None
+        for name in sorted(by_name, key=lambda name: (name != PUBLISHED, name)):
+            users = common if common is not None else sorted(by_name[name])
+            made.append(_row(name, days, [by_name[name][user] for user in users]))
+    return made
+
+
+def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[Floats]:
+    """Columns of rows as float64 arrays."""
+    return [np.array([float(row[name]) for row in rows]) for name in names]
+
+
+def _row(name: str, days: int, rows: Sequence[Mapping[str, Any]]) -> OutcomeRow:
+    spend, mean, median, p, bought = columns(rows, "spend", "pltv", "pltv_p50", "p_purchase", "purchased")
+    return OutcomeRow(
+        candidate=name,
+        horizon_days=days,
+        users=len(rows),
+        gini=value.normalised_gini(spend, mean),
+        spearman=value.spearman(spend, mean),
+        mae=value.mae(spend, median),
+        rmse=value.rmse(spend, mean),
+        bias=value.bias(spend, mean),
+        top_decile_capture=value.top_decile_capture(spend, mean),
+        auc=classification.auc(bought, p),
+    )

@@ -1,0 +1,194 @@
+"""Every simple candidate, from training rows through its bundle to predictions."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ltv_features.errors import BundleRefused, ContractBroken, TrainingFailed
+from ltv_train import boosting
+from ltv_train.baselines import fit_baselines, platt
+from ltv_train.bundle import Bundle, load, write
+from ltv_train.candidates import Built, Material
+from ltv_train.config import BoostingSettings
+from ltv_train.metrics.value import mae, normalised_gini
+from ltv_train.predict import cached_predictor, predict
+from ltv_train.predictions import Predictions, finished, through_anchor
+from tests.value_world import some_examples, some_labels, some_material
+
+FEW_TREES = BoostingSettings(trees=40, learning_rate=0.1, leaves=7, min_child=10)
+NAMES = ("all_zero", "mean", "last_90_days", "spend_rate", "linear_rfm", "anchor", "boosting_g", "boosting_e")
+COLUMNS = ("mean", "median", "p_purchase", "p_churn")
+
+
+@lru_cache(maxsize=2)
+def everything(short: bool = False) -> tuple[Material, dict[str, Built]]:
+    """Training rows and all candidates; `short`: nobody has seen the second period as a whole."""
+    material = some_material(exposure=(1.0, 0.5) if short else (1.0, 1.0))
+    made = fit_baselines(material) + boosting.fit_boosters(material, FEW_TREES, seeds=2, seed=1, threads=1)
+    return material, {built.name: built for built in made}
+
+
+def stored(name: str, folder: Path, *, short: bool = False) -> Bundle:
+    material, made = everything(short)
+    one = made[name]
+    return write(folder, kind=one.kind, config=one.config, files=one.files, anchors=material.anchors.at_origin())
+
+
+def same(one: Predictions, other: Predictions) -> bool:
+    return all(np.array_equal(getattr(one, column), getattr(other, column)) for column in COLUMNS)
+
+
+def test_the_baselines_and_boosters_are_all_there() -> None:
+    assert tuple(everything()[1]) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("short", [False, True])
+def test_predictions_are_legal(name: str, short: bool, tmp_path: Path) -> None:
+    bundle = stored(name, tmp_path, short=short)
+    said = predict(bundle, some_examples(50, seed=9))
+    for column in COLUMNS:
+        values = getattr(said, column)
+        assert values.shape == (50, 2)
+        assert np.isfinite(values).all()
+        assert (values >= 0).all()
+    for rising in (said.mean, said.median, said.p_purchase, 1 - said.p_churn):
+        assert (np.diff(rising, axis=1) >= 0).all()
+    assert (said.p_purchase <= 1).all()
+    assert max(said.mean.max(), said.median.max()) <= bundle.config["cap_minor"]
+    assert bundle.config["trained_horizons"] == (1 if short else 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_says_the_same_bits_in_any_company_and_order(name: str, tmp_path: Path) -> None:
+    bundle, examples = stored(name, tmp_path), some_examples(67, seed=9)
+    whole, order = predict(bundle, examples), np.random.default_rng(3).permutation(67)
+    assert same(predict(bundle, examples.take(order)), whole.take(order))
+    alone = [predict(bundle, examples.take(np.array([row]))) for row in (0, 13, 66)]
+    assert same(Predictions.concat(alone), whole.take(np.array([0, 13, 66])))
+    assert len(predict(bundle, examples.take(np.array([], np.int64)))) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_read_again_says_the_same(name: str, tmp_path: Path) -> None:
+    bundle, examples = stored(name, tmp_path), some_examples(20, seed=9)
+    assert same(
+        predict(load(bundle.path), examples), cached_predictor(str(bundle.path), bundle.digest).predict(examples)
+    )
+
+
+def test_what_habits_say_is_learned(tmp_path: Path) -> None:
+    ahead = some_examples(400, seed=11)
+    spend = some_labels(ahead, seed=11)["spend_minor"].sum(axis=1)
+    said = {name: predict(stored(name, tmp_path), ahead) for name in NAMES}
+    gini = {name: normalised_gini(spend, each.mean[:, 1]) for name, each in said.items()}
+    error = {name: mae(spend, each.median[:, 1]) for name, each in said.items()}
+    assert gini["all_zero"] == gini["mean"] == 0
+    assert min(gini["spend_rate"], gini["boosting_g"], gini["boosting_e"]) > 0.8
+    assert max(error["spend_rate"], error["boosting_g"], error["boosting_e"]) < 0.5 * error["mean"] < error["all_zero"]
+    for name in ("anchor", "boosting_g", "boosting_e"):
+        assert said[name].mean[:, 1].sum() == pytest.approx(spend.sum(), rel=0.25)
+
+
+def test_fitting_again_gives_the_same_bytes() -> None:
+    material, made = everything()
+    again = boosting.fit_boosters(material, FEW_TREES, seeds=2, seed=1, threads=1)
+    assert [built.files for built in again] == [made[built.name].files for built in again]
+
+
+def test_no_booster_inherits_labels_weights_or_starts_of_the_one_before_it() -> None:
+    material, _ = everything()
+    x = boosting.features(material.examples, material.cutoff_no, material.anchors, 90)
+    horizon = boosting._Horizon(material, FEW_TREES, x, 1, seed=1, threads=1)
+    offset = horizon.offset("e", 1000.0)
+    first = horizon.mean(offset, 1)
+    median = horizon.median(offset, [first])
+    assert horizon.mean(offset, 1).model_to_string() == first.model_to_string()
+    fresh = boosting._Horizon(material, FEW_TREES, x, 1, seed=1, threads=1)
+    assert fresh.median(offset, [first]).model_to_string() == median.model_to_string()
+
+
+def test_an_unseen_horizon_follows_the_anchor_and_not_the_days(tmp_path: Path) -> None:
+    material, _ = everything(True)
+    examples = some_examples(30, seed=9)
+    origin = np.full(30, -1, np.int32)
+    anchor = material.anchors.cumulative_values(examples.anchor, origin, (30, 90))
+    for name in ("spend_rate", "boosting_g", "boosting_e"):
+        said = predict(stored(name, tmp_path, short=True), examples)
+        free = said.mean[:, 1] < material.cap_minor
+        assert free.sum() > 20
+        np.testing.assert_allclose((said.mean[:, 1] / said.mean[:, 0])[free], (anchor[:, 1] / anchor[:, 0])[free])
+        assert (said.mean[:, 1] < 3 * said.mean[:, 0]).mean() > 0.8
+
+
+def test_through_the_anchor_not_buying_is_a_power() -> None:
+    said = [np.array([[10.0]]), np.array([[4.0]]), np.array([[0.5]])]
+    mean, median, p = through_anchor(said, np.array([[2.0, 4.0]]))
+    assert (mean.tolist(), median.tolist(), p.tolist()) == ([[10.0, 20.0]], [[4.0, 8.0]], [[0.5, 0.75]])
+
+
+def test_money_in_another_unit_gives_the_same_ranking_and_scaled_amounts(tmp_path: Path) -> None:
+    said = {}
+    for money in (1.0, 1000.0):
+        material = some_material(money=money)
+        built = boosting.fit_boosters(material, FEW_TREES, seeds=1, seed=1, threads=1)[0]
+        files, config = built.files, built.config
+        bundle = write(tmp_path, kind=built.kind, config=config, files=files, anchors=material.anchors.at_origin())
+        said[money] = predict(bundle, some_examples(40, seed=9, money=money))
+    np.testing.assert_allclose(said[1000.0].mean, said[1.0].mean * 1000, rtol=1e-3)
+    np.testing.assert_allclose(said[1000.0].p_purchase, said[1.0].p_purchase, rtol=1e-3)
+
+
+def test_a_number_that_is_not_finite_is_not_passed_on() -> None:
+    bad = np.array([[1.0, np.nan]])
+    with pytest.raises(ContractBroken, match="median: 1 numbers are not finite"):
+        finished(np.ones((1, 2)), bad, np.ones((1, 2)))
+
+
+def test_finished_predictions_never_fall_and_respect_the_cap() -> None:
+    said = finished(np.array([[5.0, 3.0]]), np.array([[-1.0, 99.0]]), np.array([[0.4, 0.3]]), cap=10.0)
+    assert (said.mean.tolist(), said.median.tolist()) == ([[5.0, 5.0]], [[0.0, 10.0]])
+    assert said.p_churn.tolist() == [[0.6, 0.6]]
+
+
+def test_platt_finds_the_curve_and_the_base_rate_of_a_constant() -> None:
+    chance = np.random.default_rng(1)
+    scores = chance.normal(size=20_000)
+    happened = (chance.random(20_000) < 1 / (1 + np.exp(-(0.5 + 2 * scores)))).astype(float)
+    assert platt(scores, happened) == pytest.approx((0.5, 2.0), abs=0.08)
+    a, b = platt(np.zeros(1000), np.repeat([1.0, 0.0], [250, 750]))
+    assert (1 / (1 + np.exp(-a)), b) == (pytest.approx(0.25, abs=1e-3), 0.0)
+
+
+def test_boosters_refuse_rows_without_spend_and_rows_without_a_day() -> None:
+    material = some_material(50)
+    material.train.labels["spend_minor"][:] = 0
+    with pytest.raises(TrainingFailed, match="nobody spent"):
+        boosting.fit_boosters(material, FEW_TREES, seeds=1, seed=1)
+    with pytest.raises(TrainingFailed, match="no training row has seen any day"):
+        fit_baselines(some_material(50, exposure=(0.0, 0.0)))
+
+
+def test_boosters_of_a_changed_text_are_refused(tmp_path: Path) -> None:
+    material, made = everything()
+    built = made["boosting_g"]
+    text = built.files["mean_0_0.txt"].decode()
+    start = text.index("leaf_value=") + len("leaf_value=")
+    for changed, reason in (
+        (text[:start] + "nan " + text[start:], "not finite"),
+        (text.replace("orders_7", "x"), "'x'"),
+    ):
+        files = dict(built.files) | {"mean_0_0.txt": changed.encode()}
+        bundle = write(tmp_path, kind="boosting", config=built.config, files=files, anchors=material.anchors)
+        with pytest.raises(BundleRefused, match=reason):
+            predict(bundle, some_examples(5, seed=1))
+
+
+def test_an_unknown_kind_or_a_swapped_bundle_does_not_speak(tmp_path: Path) -> None:
+    bundle = write(tmp_path, kind="oracle", config={"horizons_days": [30]}, files={})
+    with pytest.raises(BundleRefused, match="kind 'oracle'; known: naive"):
+        predict(bundle, some_examples(5, seed=1))
+    with pytest.raises(BundleRefused, match="changed under us"):
+        cached_predictor(str(bundle.path), "0" * 16)
