@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_features.contract import TYPE_ID
-from ltv_features.ragged import run_starts
+from ltv_features.ragged import order_by, run_starts
 from ltv_features.view import Floats, StateView, ratio
 
 
@@ -35,8 +35,9 @@ def _mean_order(view: StateView) -> Floats:
 
 
 def _largest_order(view: StateView) -> Floats:
-    largest = np.zeros(view.users)
-    np.maximum.at(largest, view.orders["who"], _by_order(view, "gross_minor"))
+    largest, starts = np.zeros(view.users), run_starts(view.orders["who"])
+    if len(starts):
+        largest[view.orders["who"][starts]] = np.maximum.reduceat(_by_order(view, "gross_minor"), starts)
     return largest
 
 
@@ -54,7 +55,7 @@ def _repeat_spend(view: StateView) -> Floats:
 
 
 def _categories(view: StateView) -> Floats:
-    order = np.lexsort((view.lines["category_no"], view.lines["who"]))
+    order = order_by(view.lines["who"], view.lines["category_no"])
     who, category = view.lines["who"][order], view.lines["category_no"][order]
     starts = run_starts(who, category)
     return view.total(who[starts][category[starts] > 0])
@@ -81,7 +82,7 @@ def _total(field: str) -> Callable[[StateView], Floats]:
 
 
 def _hours(first: int, last: int) -> Callable[[StateView], Floats]:
-    return lambda view: view.hours[:, first:last].sum(axis=1).astype(np.float64)
+    return lambda view: np.asarray(view.hours[:, first:last].sum(axis=1), np.float64)
 
 
 def _all_hours(view: StateView) -> Floats:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ltv_features.aggregates import UNITS
 from ltv_features.contract import EVENT_TYPES, NUMERIC_FIELDS, TYPE_ID
+from ltv_features.moments import Moments, Tally
 from ltv_features.ragged import Array
 
 PADDING, UNKNOWN, FIRST_KNOWN = 0, 1, 2
@@ -101,54 +102,59 @@ class Encoding:
 class EncodingFitter:
     """Collects training rows in pieces and finishes into an Encoding.
 
-    Money is counted in the median amount of an order token, so every piece is kept as its order amounts until
-    `finish`; ids are counted, other columns are summed.
+    Ids and order amounts are counted by value and unscaled columns are summed, so memory does not follow tokens. Only
+    the money aggregates are kept row by row until the median order, and with it the money scale, is known.
     """
 
     def __init__(self, *, min_count: int, cap: int) -> None:
         self._min_count, self._cap = min_count, cap
-        self._counts: dict[str, npt.NDArray[np.int64]] = {name: np.zeros(1, np.int64) for name in LEARNED_FIELDS}
-        self._amounts: list[Array] = []
-        self._tokens: dict[str, list[Array]] = {name: [] for name in NUMERIC_FIELDS}
-        self._aggregates: list[Array] = []
+        self._ids = {name: Tally() for name in LEARNED_FIELDS}
+        self._money = {name: Tally() for name, unit in _TOKEN_UNITS.items() if unit == "minor"}
+        self._orders = Tally()
+        self._tokens = {name: Moments() for name, unit in _TOKEN_UNITS.items() if unit != "minor"}
+        self._columns = {a: Moments() for a, unit in enumerate(UNITS) if unit != "minor"}
+        self._kept: dict[int, list[Array]] = {a: [] for a, unit in enumerate(UNITS) if unit == "minor"}
+        self._rows = 0
 
     def add(self, aggregates: Array, tokens: dict[str, Array]) -> None:
         """Takes [B, A] aggregates and flat [N] token fields (no padding) of training rows."""
-        for name in LEARNED_FIELDS:
-            new = np.bincount(tokens[name])
-            old = self._counts[name]
-            wide = np.zeros(max(len(new), len(old)), np.int64)
-            wide[: len(old)] += old
-            wide[: len(new)] += new
-            self._counts[name] = wide
+        self._rows += len(aggregates)
+        for name, tally in (self._ids | self._money).items():
+            tally.add(tokens[name])
         amounts = tokens["amount_minor"]
-        self._amounts.append(amounts[(tokens["event_type"] == TYPE_ID["purchase"]) & (amounts > 0)])
-        for name, kept in self._tokens.items():
-            kept.append(tokens[name])
-        self._aggregates.append(aggregates)
+        self._orders.add(amounts[(tokens["event_type"] == TYPE_ID["purchase"]) & (amounts > 0)])
+        for name, moments in self._tokens.items():
+            moments.add(_transform(tokens[name], _TOKEN_UNITS[name], 1.0))
+        for a, moments in self._columns.items():
+            moments.add(_transform(aggregates[:, a], UNITS[a], 1.0))
+        for a, kept in self._kept.items():
+            kept.append(aggregates[:, a].astype(np.float32))
 
     def finish(self) -> Encoding:
         """The encoding. Raises ValueError when no row was added."""
-        if not self._aggregates:
+        if not self._rows:
             raise ValueError("an encoding needs at least one training row")
-        amounts = np.concatenate(self._amounts)
-        money = float(np.median(amounts)) if len(amounts) else 1.0
-        rows = np.concatenate(self._aggregates)
-        tokens = {name: np.concatenate(kept) for name, kept in self._tokens.items()}
+        money = self._orders.median() or 1.0
+        tokens, columns = self._tokens.copy(), self._columns.copy()
+        for name, tally in self._money.items():
+            tokens[name] = Moments()
+            tokens[name].add(_transform(tally.values, "minor", money), tally.counts)
+        for a, kept in self._kept.items():
+            columns[a] = Moments()
+            columns[a].add(_transform(np.concatenate(kept), "minor", money))
         return Encoding(
             numbers={name: self._known(name) for name in LEARNED_FIELDS},
             money_scale_minor=money,
-            tokens={name: _fit(_transform(raw, _TOKEN_UNITS[name], money)) for name, raw in tokens.items()},
-            columns=tuple(_fit(_transform(rows[:, a], unit, money)) for a, unit in enumerate(UNITS)),
+            tokens={name: Scale(*tokens[name].mean_and_deviation) for name in NUMERIC_FIELDS},
+            columns=tuple(Scale(*columns[a].mean_and_deviation) for a in range(len(UNITS))),
         )
 
     def _known(self, name: str) -> npt.NDArray[np.int64]:
         """The ids seen often enough, at most `cap` of them: the most frequent, the lower number where equal."""
-        counts = self._counts[name].copy()
-        counts[0] = 0
-        enough = np.flatnonzero(counts >= self._min_count)
-        best = enough[np.argsort(-counts[enough], kind="stable")][: self._cap]
-        return np.sort(best).astype(np.int64)
+        tally = self._ids[name]
+        enough = np.flatnonzero((tally.counts >= self._min_count) & (tally.values != PADDING))
+        best = enough[np.argsort(-tally.counts[enough], kind="stable")][: self._cap]
+        return np.sort(tally.values[best]).astype(np.int64)
 
 
 def _transform(raw: Array, unit: str, money_scale_minor: float) -> npt.NDArray[np.float64]:
@@ -161,14 +167,9 @@ def _transform(raw: Array, unit: str, money_scale_minor: float) -> npt.NDArray[n
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
 
 
-def _fit(values: npt.NDArray[np.float64]) -> Scale:
-    if not len(values):
-        return Scale(0.0, 0.0)
-    deviation = float(values.std())
-    return Scale(float(values.mean()), deviation if deviation > 1e-9 else 0.0)
-
-
 def _standard(values: npt.NDArray[np.float64], scale: Scale) -> Floats:
+    """Standardised and clipped; a missing value (NaN) lies at the mean, which is 0."""
     if scale.deviation == 0.0:
         return np.zeros(values.shape, np.float32)
-    return np.clip((values - scale.mean) / scale.deviation, -_CLIP, _CLIP).astype(np.float32)
+    scaled = np.clip((values - scale.mean) / scale.deviation, -_CLIP, _CLIP)
+    return np.nan_to_num(scaled, nan=0.0).astype(np.float32)

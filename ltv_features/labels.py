@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltv_features.contract import MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
-from ltv_features.ragged import Array, Columns, run_starts
+from ltv_features.contract import LABEL_FIELDS, MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
+from ltv_features.ragged import Array, Columns, order_by, run_starts, take
 
 
 def labels(
@@ -25,32 +25,33 @@ def labels(
 
     A period counts events in [cutoff + start, min(cutoff + end, observed_until)). Net spend takes a refund in the
     period of the refund's own time and may be negative. An order counts once, in the period of its first line after
-    the cut-off. `exposure` is the observed share of the period, `mask` whether it is above zero.
+    the cut-off. Any event makes a user active. `exposure` is the observed share of the period, `mask` whether it is
+    above zero. `user_keys` must be unique; events of other users and profile rows are left out.
     """
-    sorted_keys = np.sort(user_keys)
     place = np.argsort(user_keys, kind="stable")
-    rows = _after_cutoff(events, sorted_keys, cutoff_us, observed_until_us)
-    shape = (len(user_keys), len(periods_days))
-    made: dict[str, Array] = {name: np.zeros(shape) for name in ("spend_minor", "orders", "purchased", "active")}
-    mask, exposure = np.zeros(shape), np.zeros(shape)
-    first = _first_lines(rows)
+    rows = _after_cutoff(events, user_keys[place], cutoff_us, observed_until_us)
+    lines, first = take(rows, rows["is_line"]), _first_lines(rows)
+    made = {name: np.zeros((len(user_keys), len(periods_days)), np.float64) for name in LABEL_FIELDS}
     for number, (start, end) in enumerate(periods_days):
         begin, finish = cutoff_us + start * MICROS_PER_DAY, cutoff_us + end * MICROS_PER_DAY
         seen = max(0, min(finish, observed_until_us) - begin)
-        exposure[:, number] = seen / (finish - begin)
-        mask[:, number] = float(seen > 0)
-        inside = (rows["ts_us"] >= begin) & (rows["ts_us"] < finish)
-        new = (first["ts_us"] >= begin) & (first["ts_us"] < finish)
-        counted = {
-            "spend_minor": np.bincount(rows["who"][inside], rows["net_minor"][inside], minlength=shape[0]),
-            "orders": np.bincount(first["who"][new], minlength=shape[0]),
-            "purchased": np.bincount(rows["who"][inside & rows["is_line"]], minlength=shape[0]) > 0,
-            "active": np.bincount(rows["who"][inside], minlength=shape[0]) > 0,
+        column = {
+            "spend_minor": _count(rows, begin, finish, len(place), rows["net_minor"]),
+            "orders": _count(first, begin, finish, len(place)),
+            "purchased": _count(lines, begin, finish, len(place)) > 0,
+            "active": _count(rows, begin, finish, len(place)) > 0,
         }
-        for name, values in counted.items():
+        for name, values in column.items():
             made[name][place, number] = values
-    whole = made | {"mask": mask, "exposure": exposure}
-    return {name: values if name == "spend_minor" else values.astype(np.float32) for name, values in whole.items()}
+        made["mask"][:, number] = float(seen > 0)
+        made["exposure"][:, number] = seen / (finish - begin)
+    return {name: values if name == "spend_minor" else values.astype(np.float32) for name, values in made.items()}
+
+
+def _count(rows: Columns, begin_us: int, end_us: int, users: int, weights: Array | None = None) -> Array:
+    """[users] rows in [begin, end) by user, or the sum of their weights."""
+    inside = (rows["ts_us"] >= begin_us) & (rows["ts_us"] < end_us)
+    return np.bincount(rows["who"][inside], None if weights is None else weights[inside], minlength=users)
 
 
 def _after_cutoff(events: pa.Table, sorted_keys: Array, cutoff_us: int, until_us: int) -> Columns:
@@ -74,7 +75,7 @@ def _after_cutoff(events: pa.Table, sorted_keys: Array, cutoff_us: int, until_us
 
 def _first_lines(rows: Columns) -> Columns:
     """The first purchase line of each user's order in `rows`: `who` and `ts_us`."""
-    lines = {name: values[rows["is_line"]] for name, values in rows.items()}
-    order = np.lexsort((lines["ts_us"], lines["order_key"], lines["who"]))
+    lines = take(rows, rows["is_line"])
+    order = order_by(lines["who"], lines["order_key"], lines["ts_us"])
     starts = order[run_starts(lines["who"][order], lines["order_key"][order])]
     return {"who": lines["who"][starts], "ts_us": lines["ts_us"][starts]}

@@ -20,7 +20,7 @@ from ltv_features.contract import (
     NUMERIC_FIELDS,
     TYPE_ID,
 )
-from ltv_features.ragged import Array, Columns, concatenate, last_of_each, offsets_of, run_starts
+from ltv_features.ragged import Array, Columns, concatenate, last_of_each, offsets_of, order_by, run_starts, take
 from ltv_features.view import Floats, StateView, open_view, ratio
 
 _MICROS_PER_HOUR = MICROS_PER_DAY // 24
@@ -143,7 +143,7 @@ def _examples(states: pa.Table, view: StateView, tokens: Columns) -> Examples:
 
 def _order_tokens(view: StateView) -> Columns:
     kept, _ = last_of_each(view.orders["who"], view.users, MAX_ORDER_TOKENS)
-    orders = {name: values[kept] for name, values in view.orders.items()}
+    orders = take(view.orders, kept)
     known = orders | {"amount_minor": orders["gross_minor"], "category_no": _top_category(view, orders)}
     return _tokens(orders["who"], orders["first_us"], orders["order_key"], TYPE_ID["purchase"], known)
 
@@ -162,15 +162,15 @@ def _tokens(who: Array, ts_us: Array, tie: Array, kind: Array | int, known: Colu
 
 def _in_time(tokens: Columns, users: int, limit: int) -> Columns:
     """The last `limit` tokens of each user, by (time, event type, tie)."""
-    order = np.lexsort((tokens["tie"], tokens["event_type"], tokens["ts_us"], tokens["who"]))
+    order = order_by(tokens["who"], tokens["ts_us"], tokens["event_type"], tokens["tie"])
     kept, _ = last_of_each(tokens["who"][order], users, limit)
-    return {name: values[order[kept]] for name, values in tokens.items()}
+    return take(tokens, order[kept])
 
 
 def _top_category(view: StateView, orders: Columns) -> Array:
     """The category of each order, 0 where none of its lines is still held."""
     lines = view.lines
-    rank = np.lexsort((lines["category_no"], lines["order_key"], lines["who"]))
+    rank = order_by(lines["who"], lines["order_key"], lines["category_no"])
     who, key, category = (lines[name][rank] for name in ("who", "order_key", "category_no"))
     starts = run_starts(who, key, category)
     count = np.diff(np.append(starts, len(rank)))

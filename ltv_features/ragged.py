@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from ltv_features.errors import ContractBroken
 
 Ints = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
@@ -59,6 +62,50 @@ def owners(lengths: Ints) -> Ints:
     return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
 
 
+def order_by(*keys: Array) -> Ints:
+    """The stable order by `keys`, the first one the most significant.
+
+    Leading keys are packed into one number as far as 62 bits allow; a later key is looked at only where the keys before
+    it tie, and sorted only where it is not ascending there. So what is sorted already, as the two sides of a merge
+    are, costs little.
+    """
+    code, packed = _packed(keys)
+    order = np.argsort(code, kind="stable")
+    place: Ints = np.arange(len(order), dtype=np.int64)
+    run = code[order]
+    for key in keys[packed:]:
+        tied = _tied(run)
+        place, run = place[tied], run[tied]
+        if not len(place):
+            break
+        values = key[order[place]]
+        if bool(((run[1:] == run[:-1]) & (values[1:] < values[:-1])).any()):
+            within = np.lexsort((values, run))
+            order[place], values = order[place][within], values[within]
+        starts = run_starts(run, values)
+        run = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(place))))
+    return order
+
+
+def _packed(keys: Sequence[Array]) -> tuple[Ints, int]:
+    """Leading keys as one number [N] that sorts as they do, and how many of them fit; at least the first."""
+    code, cells = keys[0].astype(np.int64), 1
+    for number, key in enumerate(keys):
+        low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
+        cells *= high - low + 1
+        if cells > 1 << 62:
+            return code, max(number, 1)
+        shifted = key.astype(np.int64) - low
+        code = shifted if number == 0 else code * (high - low + 1) + shifted
+    return code, len(keys)
+
+
+def _tied(run: Ints) -> Array:
+    """Which entries of a sorted column have an equal neighbour."""
+    same = run[1:] == run[:-1]
+    return np.append(same, False) | np.insert(same, 0, False) if len(run) else np.zeros(0, bool)
+
+
 def run_starts(*keys: Array) -> Ints:
     """Where a new run begins in columns sorted together; empty for empty columns."""
     if not len(keys[0]):
@@ -83,6 +130,44 @@ def last_of_each(who: Ints, count: int, limit: int) -> tuple[Ints, Ints]:
     ends = np.cumsum(lengths)
     kept = np.arange(len(who)) >= (ends - np.minimum(lengths, limit))[who]
     return np.flatnonzero(kept), np.minimum(lengths, limit)
+
+
+def take(columns: Mapping[str, Array], places: Array) -> Columns:
+    """The entries at `places` (numbers or a mask) of every column."""
+    return {name: values[places] for name, values in columns.items()}
+
+
+def sum_rows(rows: Array, who: Ints, count: int) -> Array:
+    """[count, width] sums of the rows [N, width] of each owner."""
+    order = order_by(who)
+    starts = run_starts(who[order])
+    summed = np.zeros((count, rows.shape[1]), rows.dtype)
+    if len(starts):
+        summed[who[order][starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    return summed
+
+
+def distinct_users(ids: pa.ChunkedArray, keys: Ints) -> tuple[Ints, pa.Array, Ints]:
+    """Keys [B] and ids [B] of the users, sorted by both, and the user's place [N] of each row.
+
+    Two ids with one key stay two users. Raises ContractBroken when one id comes with two keys.
+    """
+    coded = ids.combine_chunks().dictionary_encode()
+    code, distinct = coded.indices.to_numpy(), coded.dictionary
+    key = np.zeros(len(distinct), np.int64)
+    key[code] = keys
+    if bool((key[code] != keys).any()):
+        place = int(np.flatnonzero(key[code] != keys)[0])
+        raise ContractBroken(
+            f"user_id {ids[place].as_py()!r} has user_keys {keys[place]} and {key[code[place]]}, expected one; "
+            "next: derive user_key from user_id alone"
+        )
+    rank = pc.sort_indices(
+        pa.table({"key": key, "id": distinct}), sort_keys=[("key", "ascending"), ("id", "ascending")]
+    ).to_numpy()
+    place_of = np.empty(len(rank), np.int64)
+    place_of[rank] = np.arange(len(rank))
+    return key[rank], distinct.take(pa.array(rank)), place_of[code]
 
 
 def concatenate(parts: Sequence[Columns]) -> Columns:

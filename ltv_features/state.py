@@ -1,12 +1,11 @@
 """User state: built from events, merged as an exact monoid.
 
 Everything in a state is an integer sum, a minimum, a maximum, a set, or the last L of a total order, so that merging
-the states of any split of a user's events, in any order, gives the bits of building from all of them. `build` and `merge`
-both end in `_fold`, the one place where entries with equal keys become one. Kernel room: NumPy and Arrow only.
+the states of any split of a user's events, in any order, gives the bits of building from all of them. `build` and
+`merge` both end in `_fold`, where entries with equal keys become one. Kernel room: NumPy and Arrow only.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,58 +13,44 @@ import pyarrow.compute as pc
 
 from ltv_features.arrow import arrow_schema
 from ltv_features.contract import (
-    BROWSE_TYPES,
     KERNEL_EVENTS,
     MAX_BROWSE,
     MAX_LINES,
-    MICROS_PER_DAY,
     NEVER_US,
     PROFILE_TYPE_ID,
-    TYPE_ID,
     USER_STATE,
 )
 from ltv_features.errors import FutureLeak
+from ltv_features.event_entries import DAY_COUNTS, entries_of, histograms
 from ltv_features.ragged import (
     Array,
     Columns,
     Ints,
+    distinct_users,
     last_of_each,
+    order_by,
     owners,
     pack,
     pack_dense,
     reduce_runs,
     run_starts,
+    sum_rows,
+    take,
     unpack,
     unpack_dense,
 )
 
 SCHEMA = arrow_schema(USER_STATE)
-_PURCHASE, _REFUND = TYPE_ID["purchase"], TYPE_ID["refund"]
-_BROWSE_IDS = np.array([TYPE_ID[name] for name in BROWSE_TYPES])
+_EVENTS = arrow_schema(KERNEL_EVENTS)
 _DENSE = {"hours": 24, "weekdays": 7, "stars": 5}
-_MICROS_PER_HOUR = MICROS_PER_DAY // 24
-_THURSDAY = 3
-"""1970-01-01 was a Thursday; weekdays count from Monday = 0."""
-
 _ORDER_SUMS = ("lines", "quantity", "gross_minor", "discount_minor", "refunded_minor")
-_ORDER_RULES = {"first_us": np.minimum, "refund_us": np.minimum} | dict.fromkeys(_ORDER_SUMS, np.add)
-_TYPE_RULES = {"n": np.add, "first_us": np.minimum, "last_us": np.maximum}
-_DAY_COUNTS = {
-    "lines": "purchase",
-    "refunds": "refund",
-    "views": "view",
-    "searches": "search",
-    "clicks": "click",
-    "carts": "add_to_cart",
-    "logins": "login",
-    "reviews": "review",
-    "promotions_received": "promotion_received",
-    "promotions_redeemed": "promotion_redeemed",
-}
-_DAY_SUMS = (*_DAY_COUNTS, "gross_minor", "discount_minor", "refunded_minor", "dwell_seconds")
-_RULES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "types": (("type",), _TYPE_RULES),
-    "orders": (("order_key",), _ORDER_RULES),
+_DAY_SUMS = (*DAY_COUNTS, "gross_minor", "discount_minor", "refunded_minor", "dwell_seconds")
+_RULES: dict[str, tuple[tuple[str, ...], dict[str, np.ufunc]]] = {
+    "types": (("type",), {"n": np.add, "first_us": np.minimum, "last_us": np.maximum}),
+    "orders": (
+        ("order_key",),
+        {"first_us": np.minimum, "refund_us": np.minimum} | dict.fromkeys(_ORDER_SUMS, np.add),
+    ),
     "days": (("day",), dict.fromkeys(_DAY_SUMS, np.add)),
 }
 """Lists whose entries are merged by key: the key columns beside the user, and how each other column is reduced."""
@@ -79,32 +64,31 @@ def empty() -> pa.Table:
 
 
 def build(events: pa.Table, *, as_of_us: int) -> pa.Table:
-    """One row a user, sorted by user_key, from events (KERNEL_EVENTS) in any order.
+    """One row a user, sorted by (user_key, user_id), from events (KERNEL_EVENTS) in any order.
 
-    Raises FutureLeak when an event or profile lies at or after `as_of_us` (microseconds since 1970).
+    Raises FutureLeak when an event or profile lies at or after `as_of_us` (microseconds since 1970), ContractBroken
+    when one user_id comes with two user_keys.
     """
-    events = events.cast(arrow_schema(KERNEL_EVENTS)).combine_chunks()
+    events = events.cast(_EVENTS).combine_chunks()
     if not len(events):
         return empty()
     column = {name: events[name].to_numpy() for name in events.column_names if name not in ("user_id", "profile")}
-    if column["ts_us"].max() >= as_of_us:
-        late = int((column["ts_us"] >= as_of_us).sum())
+    late = int((column["ts_us"] >= as_of_us).sum())
+    if late:
         raise FutureLeak(
-            f"state.build: {late} of {len(events)} rows lie at or after as_of; next: filter before building"
+            f"state.build: {late} of {len(events)} rows lie at or after as_of {as_of_us} us; "
+            "next: read events through events_as_of"
         )
-    users, first, who = np.unique(column["user_key"], return_index=True, return_inverse=True)
-    names = events["user_id"].take(pa.array(first)).combine_chunks()
-    column["who"] = who.astype(np.int64)
-    happened = {name: values[column["type"] != PROFILE_TYPE_ID] for name, values in column.items()}
-    loose = {
-        "types": _type_entries(happened),
-        "orders": _order_entries(happened),
-        "days": _day_entries(happened),
-        "lines": _line_entries(happened),
-        "browse": _browse_entries(happened),
-    }
-    dense: dict[str, Array] = _histograms(happened, len(users))
-    return _fold(users, names, loose, dense, _profiles(events, column, len(users)))
+    users, names, who = distinct_users(events["user_id"], column["user_key"])
+    column["who"] = who
+    happened = take(column, np.flatnonzero(column["type"] != PROFILE_TYPE_ID))
+    happened = take(happened, order_by(happened["who"], happened["ts_us"]))
+    is_profile = pa.array(column["type"] == PROFILE_TYPE_ID)
+    said = events.filter(is_profile).select(["ts_us", "event_key", "profile"])
+    profile = said.rename_columns(["profile_us", "profile_key", "profile"])
+    said_by = who[column["type"] == PROFILE_TYPE_ID]
+    last = _last_profiles(said_by, profile, len(users))
+    return _fold(users, names, entries_of(happened), histograms(happened, len(users)), last)
 
 
 def merge(left: pa.Table, right: pa.Table) -> pa.Table:
@@ -112,20 +96,14 @@ def merge(left: pa.Table, right: pa.Table) -> pa.Table:
     both = pa.concat_tables([left, right]).cast(SCHEMA).combine_chunks()
     if not len(both):
         return empty()
-    users, first, row_user = np.unique(both["user_key"].to_numpy(), return_index=True, return_inverse=True)
-    names = both["user_id"].take(pa.array(first)).combine_chunks()
+    users, names, row_user = distinct_users(both["user_id"], both["user_key"].to_numpy())
     loose = {}
     for name in (*_RULES, *_LAST):
         offsets, columns = unpack(both[name])
         loose[name] = columns | {"who": row_user[owners(np.diff(offsets))]}
-    dense: dict[str, Array] = {}
-    for name, width in _DENSE.items():
-        rows = unpack_dense(both[name], width)
-        dense[name] = np.zeros((len(users), width), np.int64)
-        np.add.at(dense[name], row_user, rows)
-    profile = {name: both[name].to_numpy() for name in ("profile_us", "profile_key")}
-    winner = _winners(row_user, profile, both["profile"], len(users))
-    return _fold(users, names, loose, dense, both.select(["profile_us", "profile_key", "profile"]).take(winner))
+    dense = {name: sum_rows(unpack_dense(both[name], width), row_user, len(users)) for name, width in _DENSE.items()}
+    profile = both.select(["profile_us", "profile_key", "profile"])
+    return _fold(users, names, loose, dense, _last_profiles(row_user, profile, len(users)))
 
 
 def states_at(events: pa.Table, cutoffs_us: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
@@ -141,23 +119,16 @@ def states_at(events: pa.Table, cutoffs_us: Sequence[int]) -> Iterator[tuple[int
 def _fold(
     users: Ints, names: pa.Array, loose: dict[str, Columns], dense: dict[str, Array], profile: pa.Table
 ) -> pa.Table:
-    """States of `users` [B] from loose entries (columns with `who`), histograms [B, width], profile rows [B]."""
+    """States of `users` [B] from loose entries (flat columns with `who`), histograms [B, width], profile rows [B]."""
     columns = {"user_id": names, "user_key": pa.array(users, pa.int64())}
     for name, (keys, rules) in _RULES.items():
-        entries = loose[name]
-        order = np.lexsort([*(entries[key] for key in reversed(keys)), entries["who"]])
-        entries = {key: values[order] for key, values in entries.items()}
-        starts = run_starts(entries["who"], *(entries[key] for key in keys))
-        merged = reduce_runs(starts, entries, rules) | {key: entries[key][starts] for key in (*keys, "who")}
+        merged = _one_a_key(loose[name], ("who", *keys), rules)
         if name == "orders":
-            order = np.lexsort((merged["order_key"], merged["first_us"], merged["who"]))
-            merged = {key: values[order] for key, values in merged.items()}
-        columns[name] = pack(_counts(merged["who"], users), merged, SCHEMA.field(name).type)
+            merged = take(merged, order_by(merged["who"], merged["first_us"], merged["order_key"]))
+        lengths = np.bincount(merged["who"], minlength=len(users)).astype(np.int64)
+        columns[name] = pack(lengths, merged, SCHEMA.field(name).type)
     for name, limit in _LAST.items():
-        entries = loose[name]
-        order = _total_order(entries)
-        kept, lengths = last_of_each(entries["who"][order], len(users), limit)
-        last = {key: values[order[kept]] for key, values in entries.items()}
+        last, lengths = _last_entries(loose[name], len(users), limit)
         columns[name] = pack(lengths, last, SCHEMA.field(name).type)
     for name in _DENSE:
         columns[name] = pack_dense(dense[name], SCHEMA.field(name).type)
@@ -165,102 +136,44 @@ def _fold(
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _counts(who: Ints, users: Ints) -> Ints:
-    return np.asarray(np.bincount(who, minlength=len(users)), np.int64)
+def _one_a_key(entries: Columns, keys: tuple[str, ...], rules: dict[str, np.ufunc]) -> Columns:
+    """One entry a key, sorted by the keys. Neighbours are joined first: the lines of an order mostly lie together."""
+    entries = _joined(entries, keys, rules)
+    return _joined(take(entries, order_by(*(entries[key] for key in keys))), keys, rules)
 
 
-def _total_order(entries: Columns) -> Ints:
-    """The order by user, time, event_key; where those tie also by every other field, so that no input order shows."""
-    order = np.lexsort((entries["event_key"], entries["ts_us"], entries["who"]))
-    tied = len(order) - len(run_starts(*(entries[key][order] for key in ("who", "ts_us", "event_key"))))
-    if not tied:
-        return np.asarray(order)
-    rest = sorted(set(entries) - {"who", "ts_us", "event_key"}, reverse=True)
-    keys = [*(entries[key] for key in rest), entries["event_key"], entries["ts_us"], entries["who"]]
-    return np.asarray(np.lexsort(keys))
+def _joined(entries: Columns, keys: tuple[str, ...], rules: dict[str, np.ufunc]) -> Columns:
+    """Neighbours with equal keys as one entry."""
+    starts = run_starts(*(entries[key] for key in keys))
+    return reduce_runs(starts, entries, rules) | {key: entries[key][starts] for key in keys}
 
 
-def _type_entries(event: Columns) -> Columns:
-    ones = np.ones(len(event["who"]), np.int64)
-    times = event["ts_us"]
-    return {"who": event["who"], "type": event["type"], "n": ones, "first_us": times, "last_us": times}
+def _last_entries(entries: Columns, users: int, limit: int) -> tuple[Columns, Ints]:
+    """The last `limit` entries of each user by the total order, and lengths [B].
+
+    What is older than the entry at the limit is dropped before the full sort, with its equals in time kept.
+    """
+    by_time = order_by(entries["who"], entries["ts_us"])
+    who, times = entries["who"][by_time], entries["ts_us"][by_time]
+    first, _ = last_of_each(who, users, limit)
+    oldest = np.full(users, NEVER_US)
+    oldest[who[first][::-1]] = times[first][::-1]  # the last assignment stays: the oldest entry within the limit
+    entries = take(entries, by_time[times >= oldest[who]])
+    rest = sorted(set(entries) - {"who", "ts_us", "event_key"})
+    order = order_by(*(entries[key] for key in ("who", "ts_us", "event_key", *rest)))
+    kept, lengths = last_of_each(entries["who"][order], users, limit)
+    return take(entries, order[kept]), lengths
 
 
-def _order_entries(event: Columns) -> Columns:
-    bought, refunded = event["type"] == _PURCHASE, event["type"] == _REFUND
-    keep = bought | refunded
-    bought, refunded = bought[keep], refunded[keep]
-    return {
-        "who": event["who"][keep],
-        "order_key": event["order_key"][keep],
-        "first_us": np.where(bought, event["ts_us"][keep], NEVER_US),
-        "refund_us": np.where(refunded, event["ts_us"][keep], NEVER_US),
-        "lines": bought.astype(np.int64),
-        "quantity": np.where(bought, event["quantity"][keep], 0),
-        "gross_minor": np.where(bought, event["amount_minor"][keep], 0),
-        "discount_minor": np.where(bought, event["discount_minor"][keep], 0),
-        "refunded_minor": np.where(refunded, event["amount_minor"][keep], 0),
-    }
-
-
-def _day_entries(event: Columns) -> Columns:
-    bought, refunded = event["type"] == _PURCHASE, event["type"] == _REFUND
-    counts = {name: (event["type"] == TYPE_ID[kind]).astype(np.int64) for name, kind in _DAY_COUNTS.items()}
-    return counts | {
-        "who": event["who"],
-        "day": (event["ts_us"] // MICROS_PER_DAY).astype(np.int32),
-        "gross_minor": np.where(bought, event["amount_minor"], 0),
-        "discount_minor": np.where(bought, event["discount_minor"], 0),
-        "refunded_minor": np.where(refunded, event["amount_minor"], 0),
-        "dwell_seconds": event["dwell_seconds"],
-    }
-
-
-def _line_entries(event: Columns) -> Columns:
-    keep = event["type"] == _PURCHASE
-    names = ("who", *_fields("lines"))
-    return {name: event[name][keep] for name in names}
-
-
-def _browse_entries(event: Columns) -> Columns:
-    keep = np.isin(event["type"], _BROWSE_IDS)
-    return {name: event[name][keep] for name in ("who", *_fields("browse"))}
-
-
-def _fields(name: str) -> list[str]:
-    item = SCHEMA.field(name).type.value_type
-    return [item.field(i).name for i in range(item.num_fields)]
-
-
-def _histograms(event: Columns, users: int) -> dict[str, Array]:
-    hour = (event["ts_us"] // _MICROS_PER_HOUR) % 24
-    weekday = (event["ts_us"] // MICROS_PER_DAY + _THURSDAY) % 7
-    starred = (event["type"] == TYPE_ID["review"]) & (event["rating"] >= 1) & (event["rating"] <= 5)
-    return {
-        "hours": _count_cells(event["who"], hour, users, 24),
-        "weekdays": _count_cells(event["who"], weekday, users, 7),
-        "stars": _count_cells(event["who"][starred], event["rating"][starred].astype(np.int64) - 1, users, 5),
-    }
-
-
-def _count_cells(who: Ints, cell: Ints, users: int, width: int) -> Array:
-    return np.bincount(who * width + cell, minlength=users * width).astype(np.int64).reshape(users, width)
-
-
-def _profiles(events: pa.Table, column: Columns, users: int) -> pa.Table:
-    """The winning profile row of each user [B], or the neutral one."""
-    is_profile = column["type"] == PROFILE_TYPE_ID
-    said = {
-        "profile_us": np.where(is_profile, column["ts_us"], -NEVER_US),
-        "profile_key": np.where(is_profile, column["event_key"], 0),
-    }
-    text = pc.fill_null(pc.if_else(pa.array(is_profile), events["profile"], pa.scalar("")), "")
-    rows = pa.table({**{name: pa.array(values, pa.int64()) for name, values in said.items()}, "profile": text})
-    return rows.take(_winners(column["who"], said, text, users))
-
-
-def _winners(who: Ints, profile: Columns, text: pa.ChunkedArray, users: int) -> pa.Array:
-    """The row with the last (profile_us, profile_key, profile text) of each user [B]."""
-    rank = np.lexsort((profile["profile_key"], profile["profile_us"], who))
-    ends = np.searchsorted(who[rank], np.arange(users), side="right") - 1
-    return pa.array(rank[ends])
+def _last_profiles(who: Ints, profile: pa.Table, users: int) -> pa.Table:
+    """The last profile of each user [B] by (profile_us, profile_key, text); the neutral one where there is none."""
+    text = pc.fill_null(profile["profile"], "")
+    said = profile.set_column(2, "profile", text).append_column("who", pa.array(who))
+    names = ("who", "profile_us", "profile_key", "profile")
+    said = said.take(pc.sort_indices(said, sort_keys=[(name, "ascending") for name in names]))
+    ends = np.searchsorted(said["who"].to_numpy(), np.arange(users), side="right") - 1
+    silent = np.ones(users, bool)
+    silent[who] = False
+    neutral = {"profile_us": [-NEVER_US], "profile_key": [0], "profile": [""], "who": [0]}
+    with_neutral = pa.concat_tables([said, pa.table(neutral, schema=said.schema)])
+    return with_neutral.take(pa.array(np.where(silent, len(said), ends))).drop_columns("who")

@@ -3,16 +3,16 @@
 Kernel room: NumPy and Arrow only. B users.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltv_features.contract import EVENT_TYPES, MICROS_PER_DAY, TYPE_ID
+from ltv_features.contract import EVENT_TYPES, MICROS_PER_DAY, NEVER_US, TYPE_ID
 from ltv_features.errors import FutureLeak
-from ltv_features.ragged import Array, Columns, owners, unpack, unpack_dense
+from ltv_features.ragged import Array, Columns, offsets_of, owners, take, unpack, unpack_dense
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,7 +22,8 @@ class StateView:
     """States as of one midnight. Entry columns carry `who`, the row of their user, and are sorted by it.
 
     `orders` holds real orders only (at least one purchase line), by time; `days` carries `age_days`, whole days from
-    the day's start to as_of, so 1 is yesterday; `first_us` and `last_us` are [B, types + 1] by type id, 0 where never.
+    the day's start to as_of, so 1 is yesterday, and `day_offsets` [B + 1]; `first_us` and `last_us` are [B, types + 1]
+    by type id, NEVER_US and its negative where never.
     """
 
     users: int
@@ -37,17 +38,20 @@ class StateView:
     hours: Array
     weekdays: Array
     stars: Array
+    day_offsets: Array
+    _running: dict[str, Array] = field(default_factory=dict)
+    _starts: dict[int, Array] = field(default_factory=dict)
 
     def total(self, who: Array, weights: Array | None = None) -> Floats:
         """[B] sum of `weights` (or the count) of entries by owner."""
         return np.bincount(who, weights, minlength=self.users).astype(np.float64)
 
-    def in_days(self, field: str, window: int | None = None) -> Floats:
-        """[B] sum of a day field over the last `window` days; over all days without one."""
-        values = self.days[field].astype(np.float64)
-        if window is not None:
-            values = np.where(self.days["age_days"] <= window, values, 0.0)
-        return self.total(self.days["who"], values)
+    def in_days(self, name: str, window: int | None = None) -> Floats:
+        """[B] sum of a day's field over the last `window` days; over all days without one. Exact: sums of integers."""
+        if name not in self._running:
+            self._running[name] = np.append(0, np.cumsum(self.days[name], dtype=np.int64))
+        running = self._running[name]
+        return (running[self.day_offsets[1:]] - running[self._day_start(window)]).astype(np.float64)
 
     def spend(self, window: int | None = None) -> Floats:
         """[B] purchases minus refunds of the last `window` days, minor units."""
@@ -60,7 +64,7 @@ class StateView:
 
     def active_days(self, window: int) -> Floats:
         """[B] days with any event among the last `window`."""
-        return self.total(self.days["who"], (self.days["age_days"] <= window).astype(np.float64))
+        return (self.day_offsets[1:] - self._day_start(window)).astype(np.float64)
 
     def orders_in(self, window: int) -> Floats:
         """[B] orders that began within the last `window` days."""
@@ -80,15 +84,14 @@ class StateView:
     @cached_property
     def last_order_age(self) -> Floats:
         """[B] days since the last order began; 0 without one."""
-        youngest = np.full(self.users, np.inf)
-        np.minimum.at(youngest, self.orders["who"], self.orders["age_days"])
-        return np.where(np.isfinite(youngest), youngest, 0.0)
+        age = np.zeros(self.users)
+        age[self.orders["who"]] = self.orders["age_days"]  # sorted by time: the last assignment stays
+        return age
 
     @cached_property
     def tenure(self) -> Floats:
         """[B] days since the first event; 0 without one."""
-        first = np.where(self.counts > 0, self.first_us, np.iinfo(np.int64).max).min(axis=1)
-        return self._age_of(np.where((self.counts > 0).any(axis=1), first, 0))
+        return self._age_of(self.first_us.min(axis=1))
 
     @cached_property
     def last_activity_age(self) -> Floats:
@@ -114,8 +117,18 @@ class StateView:
         who, days = self.gaps
         return np.sqrt(ratio(self.total(who, (days - self.mean_gap[who]) ** 2), self.total(who)))
 
+    def _day_start(self, window: int | None) -> Array:
+        """[B] place of the first day entry within the last `window` days."""
+        if window is None:
+            return self.day_offsets[:-1]
+        if window not in self._starts:
+            old = np.append(0, np.cumsum(self.days["age_days"] > window))
+            self._starts[window] = self.day_offsets[:-1] + np.diff(old[self.day_offsets])
+        return self._starts[window]
+
     def _age_of(self, times_us: Array) -> Floats:
-        return np.where(times_us != 0, (self.as_of_us - times_us) / MICROS_PER_DAY, 0.0)
+        happened = np.abs(times_us) != NEVER_US
+        return np.where(happened, self.as_of_us - np.where(happened, times_us, 0), 0) / MICROS_PER_DAY
 
 
 def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
@@ -126,15 +139,19 @@ def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
     if as_of_us % MICROS_PER_DAY:
         raise ValueError(f"as_of_us {as_of_us} is not a UTC midnight; day sums would not be exact")
     types = _entries(states, "types")
-    if len(types["last_us"]) and types["last_us"].max() >= as_of_us:
-        raise FutureLeak(f"project: a state holds an event at {types['last_us'].max()} us, as_of is {as_of_us} us")
+    newest = int(np.concatenate([types["last_us"], states["profile_us"].to_numpy()]).max(initial=-NEVER_US))
+    if newest >= as_of_us:
+        raise FutureLeak(
+            f"project: a state holds something at {newest} us, expected only before as_of {as_of_us} us; "
+            "next: read the state at the version of that night"
+        )
     orders, days = _entries(states, "orders"), _entries(states, "days")
-    orders = {name: values[orders["lines"] > 0] for name, values in orders.items()}
+    orders = take(orders, orders["lines"] > 0)
     orders["age_days"] = (as_of_us - orders["first_us"]) / MICROS_PER_DAY
     days["age_days"] = as_of_us // MICROS_PER_DAY - days["day"]
     by_type = {}
-    for name in ("n", "first_us", "last_us"):
-        by_type[name] = np.zeros((len(states), len(EVENT_TYPES) + 1), np.int64)
+    for name, neutral in {"n": 0, "first_us": NEVER_US, "last_us": -NEVER_US}.items():
+        by_type[name] = np.full((len(states), len(EVENT_TYPES) + 1), neutral)
         by_type[name][types["who"], types["type"]] = types[name]
     return StateView(
         users=len(states),
@@ -149,6 +166,7 @@ def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
         hours=unpack_dense(states["hours"], 24),
         weekdays=unpack_dense(states["weekdays"], 7),
         stars=unpack_dense(states["stars"], 5),
+        day_offsets=offsets_of(np.bincount(days["who"], minlength=len(states))),
     )
 
 

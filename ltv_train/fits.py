@@ -5,8 +5,9 @@ Every rank runs the same code; nothing here knows whether there is one or many, 
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any, Protocol
 
 import torch
@@ -38,7 +39,8 @@ class NetworkFit:
     """One fit: the folder of a shard set, settings, what was fitted on its training rows, a seed.
 
     `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
-    the number of examples, ended early by validation loss, and the best weights on it are the result.
+    the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
+    earlier fits of the same run whose median choice is taken instead.
     """
 
     name: str
@@ -48,6 +50,7 @@ class NetworkFit:
     anchors: Anchors
     seed: int
     epochs: int | None = None
+    epochs_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,19 @@ def run_all(fits: Sequence[NetworkFit], place: Place, keeper: Keeper) -> list[Fi
     done: list[dict[str, Any]] = kept["done"]
     resumed: dict[str, Any] | None = kept["current"]
     for fit in fits[len(done) :]:
-        for state in _epochs(fit, place, resumed):
+        for state in _epochs(frozen(fit, done), place, resumed):
             result = state.get("result")
             done = [*done, result] if result else done
             metrics = {**state["progress"]["curve"][-1], "fits_done": float(len(done))}
             keeper.keep({"done": done, "current": None if result else state}, metrics)
         resumed = None
     return [FitResult(**result) for result in done]
+
+
+def frozen(fit: NetworkFit, done: Sequence[Mapping[str, Any]]) -> NetworkFit:
+    """The fit with its epochs taken from the finished fits that it names; as it is when it names none."""
+    chosen = [result["epochs"] for result in done if result["name"] in fit.epochs_of]
+    return replace(fit, epochs=round(median(chosen))) if chosen else fit
 
 
 def _epochs(fit: NetworkFit, place: Place, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -163,6 +172,8 @@ def _epochs(fit: NetworkFit, place: Place, state: dict[str, Any] | None) -> Iter
     if state is not None:
         checkpoint.restore(learner, state["learner"])
         progress = _Progress(**state["progress"])
+    else:
+        loop.weigh(learner, source.batches("validation", 0), place.ranks, place.device)
     finished = False
     while not finished:
         finished = _epoch(fit, learner, progress, source, place)

@@ -107,15 +107,12 @@ def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | 
     """The verdict once the refitted model is known: with problems production stays, or the best baseline begins."""
     if not problems or verdict.promoted is None:
         return verdict
-    promoted = verdict.best_baseline if production is None and verdict.promoted != verdict.best_baseline else None
-    stays = f"{promoted} serves the first nights" if promoted else f"{production or 'nothing'} stays"
-    reasons = (*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems), f"held: {stays}")
-    return replace(
-        verdict,
-        promoted=promoted,
-        grade=min(verdict.grade, "B", key="UBAC".index) if promoted else verdict.grade,
-        reasons=reasons,
-    )
+    reasons = [*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems)]
+    if production is not None:
+        return replace(verdict, promoted=None, reasons=(*reasons, f"held: {production} stays"))
+    first = verdict.best_baseline
+    grade_of_first = "U" if verdict.grade == "U" else "B"
+    return replace(verdict, promoted=first, grade=grade_of_first, reasons=(*reasons, f"held: {first} begins"))
 
 
 def refit_problems(backtest: Predictions, refit: Predictions, settings: GateSettings) -> list[str]:

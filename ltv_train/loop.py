@@ -78,7 +78,11 @@ class Epoch:
 def start(
     network: ValueNetwork, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model
 ) -> Learner:
-    """A learner before its first step; `wrap` makes the model that ranks share."""
+    """A learner before its first step; `wrap` makes the model that ranks share.
+
+    From here on this process uses one torch thread: on CPUs, processes are what runs side by side.
+    """
+    torch.set_num_threads(1)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, recipe.steps))
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
@@ -122,16 +126,31 @@ def train_epoch(
 
 def validate(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> float:
     """The loss of the averaged weights over all ranks; NaN when there is nothing to validate on."""
+    sums = _sums(learner, batches, ranks, device)
+    if learner.scales is None or not sums[-1] > 0:
+        return math.nan
+    return float(_weighted(sums[:-1] / sums[-1], learner.scales.double().cpu()))
+
+
+def weigh(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> None:
+    """Measures the loss terms before the first step, over rows of every length, so that terms weigh alike from there on.
+
+    Without rows the first step's batch decides, whose rows are all about equally long.
+    """
+    sums = _sums(learner, batches, ranks, device)
+    if sums[-1] > 0 and bool(torch.isfinite(sums).all()):
+        learner.scales = (sums[:-1] / sums[-1]).abs().clamp(min=1e-3).float().to(device)
+
+
+def _sums(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> Tensor:
+    """Sums of the loss terms and of the weight over all ranks, by the averaged weights."""
     sums = torch.zeros(len(LOSS_TERMS) + 1, dtype=torch.float64)
     with torch.no_grad():
         for batch in batches:
             here = batch.to(device)
             parts, weight = learner.averaged.head.loss(learner.averaged(here), here.labels, here.weight)
             sums += torch.cat([parts, weight[None]]).double().cpu()
-    sums = ranks.total(sums)
-    if learner.scales is None or not sums[-1] > 0:
-        return math.nan
-    return float(_weighted(sums[:-1] / sums[-1], learner.scales.double().cpu()))
+    return ranks.total(sums)
 
 
 def _step(learner: Learner, batch: Batch, ranks: Ranks) -> tuple[float, float]:

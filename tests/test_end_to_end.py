@@ -92,7 +92,7 @@ def test_the_second_run_adds_no_row_and_no_version(spark, shop):
 
 
 def test_orders_planted_at_and_after_as_of_change_no_bit_of_the_scores(spark, shop, tmp_path):
-    config, lake = shop
+    _, lake = shop
     at = f"{AS_OF} 00:00:00.000000Z"
     planted = f"c00001,{at},o_future1,i00001,1,9999.00\nc_new,{AS_OF} 09:00:00.000000Z,o_future2,i_new,3,50.00\n"
     other = write_shop(tmp_path, planted=planted)

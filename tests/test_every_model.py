@@ -12,6 +12,7 @@ from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train import bundle, models, network
 from ltv_train.batch import Batch, zeros
+from ltv_train.inputs import Array
 from ltv_train.models import ENCODERS, Shape, ValueNetwork
 from ltv_train.predict import predict
 from tests.network_world import some_anchors, some_encoding, some_inputs, some_world, training_columns
@@ -28,7 +29,7 @@ def built(encoder: str, seed: int = 1) -> ValueNetwork:
     return models.build(encoder, shape(), residual=True, seed=seed).eval()
 
 
-def batch_of(rows: np.ndarray, length: int = 16) -> Batch:
+def batch_of(rows: Array, length: int = 16) -> Batch:
     return some_inputs(WORLD).batch(training_columns(WORLD, LABELS, rows, length), at_origin=False)
 
 

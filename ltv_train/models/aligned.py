@@ -4,9 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LANES = 16
-"""Floats of 64 bytes. Matrix kernels add up the columns of a row in an order that follows the row's alignment in memory;
-rows that all start on 64 bytes are all added up alike (measured: with 53 columns and 8 outputs, 192 of 256 equal rows
-came out different, with 64 columns none)."""
+"""Floats of 64 bytes. Matrix kernels add up the columns of a row in an order that follows the row's alignment in
+memory; rows that all start on 64 bytes are added up alike (measured: with 53 columns and 8 outputs, 192 of 256 equal
+rows came out different, with 64 columns none)."""
 
 
 def aligned(width: int) -> int:

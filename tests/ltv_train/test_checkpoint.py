@@ -1,5 +1,6 @@
 """A run that was cut and resumed ends with the same bits as one that was not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ltv_features.errors import TrainingFailed
 from ltv_train import checkpoint
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import NetworkSettings
-from ltv_train.fits import FitResult, NetworkFit, Place, run_all
+from ltv_train.fits import FitResult, NetworkFit, Place, frozen, run_all
 from tests.network_world import some_anchors, some_encoding, write_world
 
 SETTINGS = NetworkSettings(hidden=16, batch_size=64, steps=15, dropout=0.3, encoder="lstm")
@@ -96,3 +97,9 @@ def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:
 
     assert drawn(0, 0) == drawn(0, 0)
     assert len({drawn(epoch, rank) for epoch in range(3) for rank in range(3)}) == 9
+
+
+def test_a_refit_takes_the_median_epochs_of_the_fits_it_names(fits: list[NetworkFit]) -> None:
+    done = [{"name": name, "epochs": epochs} for name, epochs in (("a", 2), ("b", 4), ("c", 3), ("other", 9))]
+    assert frozen(replace(fits[0], epochs_of=("a", "b", "c")), done).epochs == 3
+    assert frozen(fits[0], done).epochs is None

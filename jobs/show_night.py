@@ -1,0 +1,44 @@
+"""Prints what a night came to: rows in, users scored, the model against baselines, and where report and export lie."""
+
+from jobs._entry import Run, start
+from ltv_features import files
+from ltv_features.contract import OUTCOMES
+from ltv_features.errors import InputMissing
+from ltv_features.tables import on_night
+from ltv_train.score import nights, outcomes
+
+NEEDS_SPARK = True
+
+
+def main(run: Run) -> None:
+    """Reads tables and manifests only; prints to standard output."""
+    lake, root, night = run.lake, run.settings.lake.root, str(run.as_of)
+    row = nights.published(lake, run.as_of)
+    if row is None:
+        raise InputMissing(f"night {night} is not published; next: deploy/local/run.sh for that date")
+    ingested = lake.read("ledger").where("job = 'ingest_events'").collect()
+    print(f"night {night}")
+    print(f"  rows in        {sum(hop['rows_in'] for hop in ingested):>12,}")
+    print(f"  users scored   {row['eligible_users']:>12,}")
+    if lake.exists(OUTCOMES.name):
+        happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(run.as_of)).collect()]
+        print("\n  what happened    days    Gini  Spearman  MAE (median)  top decile")
+        for one in outcomes.measured(happened):
+            ranks = f"{one.gini:>8.4f}  {one.spearman:>8.4f}  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"
+            print(f"  {one.candidate:<16}{one.horizon_days:>5}{ranks}")
+    told = files.join(root, "training", night, "recommender", "metrics.json")
+    if files.exists(told):
+        print("\n  next basket         Recall@20   NDCG@10")
+        for name, measures in files.read_json(told)["table"].items():
+            print(f"  {name:<20}{measures['recall_at_20']:>9.4f}{measures['ndcg_at_10']:>10.4f}")
+    print(f"\n  report    {files.join(root, 'reports', night, 'evaluation.html')}")
+    if files.exists(files.join(root, "reports", night, "outcome.html")):
+        print(f"  outcome   {files.join(root, 'reports', night, 'outcome.html')}")
+    export = run.settings.export
+    delivered = [name for name in files.list_files(files.join(export.folder, export.destination)) if night in name]
+    for name in delivered:
+        print(f"  export    {files.join(export.folder, export.destination, name)}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))

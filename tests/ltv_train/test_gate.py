@@ -1,0 +1,155 @@
+"""The gate promotes what is not worse than its opponents, and says why in sentences."""
+
+import numpy as np
+import pytest
+
+from ltv_train.config import GateSettings
+from ltv_train.evaluation import Fold
+from ltv_train.gate import after_refit, compare, decide, grade, is_baseline, refit_problems, without_folds
+from ltv_train.metrics.value import normalised_gini
+from ltv_train.paired import Judged, WeightedGini, differences
+from ltv_train.predictions import Predictions
+
+SETTINGS = GateSettings(bootstrap=200)
+USERS = 800
+
+
+def said(mean: np.ndarray, median: np.ndarray | None = None) -> Predictions:
+    both = [np.stack([0.4 * each, each], axis=1) for each in (mean, mean if median is None else median)]
+    p = np.tile([0.3, 0.6], (len(mean), 1))
+    return Predictions(both[0], both[1], p, 1 - p)
+
+
+def some_folds(noise: dict[str, float], count: int = 2, users: int = USERS) -> list[Fold]:
+    """Folds whose candidates see the truth through noise of different strength."""
+    folds = []
+    for number in range(count):
+        chance = np.random.default_rng(number)
+        taste = chance.normal(size=users)
+        truth = 1000 * np.exp(taste) * (chance.random(users) < 0.8)
+        guesses = {name: 1000 * np.exp(taste + size * chance.normal(size=users)) for name, size in noise.items()}
+        spend = np.stack([0.4 * truth, truth], axis=1)
+        parts = {name: said(guess) for name, guess in guesses.items()}
+        folds.append(Fold(f"2026-0{number + 1}-01", np.arange(users), spend, (spend > 0).astype(float), parts))
+    return folds
+
+
+def test_the_best_is_promoted_with_its_reasons() -> None:
+    folds = some_folds({"spend_rate": 1.0, "anchor": 0.9, "boosting_e": 0.3, "lstm": 0.5})
+    verdict = decide(folds, production=None, settings=SETTINGS, seed=1)
+    assert (verdict.promoted, verdict.best_baseline, verdict.grade) == ("boosting_e", "anchor", "A")
+    assert verdict.comparisons[0].against == "anchor"
+    assert "best baseline at 2 past origin(s): anchor" in verdict.reason
+    assert "boosting_e against anchor: Gini +" in verdict.reason
+    assert "boosting_e is promoted" in verdict.reason
+
+
+def test_the_blend_goes_first_when_it_is_as_good_as_the_best() -> None:
+    folds = some_folds({"spend_rate": 1.0, "boosting_e": 0.3})
+    for fold in folds:
+        fold.predictions["blend"] = fold.predictions["boosting_e"]  # type: ignore[index]
+    assert decide(folds, production=None, settings=SETTINGS, seed=1).promoted == "blend"
+
+
+def test_where_no_model_is_better_than_the_best_baseline_that_one_serves() -> None:
+    verdict = decide(some_folds({"spend_rate": 0.3, "lstm": 0.9}), production=None, settings=SETTINGS, seed=1)
+    assert (verdict.promoted, verdict.best_baseline) == ("spend_rate", "spend_rate")
+
+
+def test_against_production_a_candidate_must_improve() -> None:
+    folds = some_folds({"spend_rate": 1.0, "boosting_e": 0.3, "lstm": 0.4})
+    assert decide(folds, production="lstm", settings=SETTINGS, seed=1).promoted == "boosting_e"
+    verdict = decide(folds, production="boosting_e", settings=SETTINGS, seed=1)
+    assert verdict.promoted == "boosting_e"
+    assert "refitted on newer data" in verdict.reason
+
+
+def test_production_that_is_no_candidate_is_said_and_the_baseline_still_guards() -> None:
+    folds = some_folds({"spend_rate": 0.9, "lstm": 0.3})
+    verdict = decide(folds, production="gru", settings=SETTINGS, seed=1)
+    assert verdict.promoted == "lstm"
+    assert "gru is no candidate of this run" in verdict.reason
+
+
+def test_a_candidate_within_the_margin_passes_and_one_beyond_it_does_not() -> None:
+    folds = some_folds({"spend_rate": 0.5, "same": 0.5, "worse": 0.9})
+    for fold in folds:
+        fold.predictions["same"] = fold.predictions["spend_rate"]  # type: ignore[index]
+    same, worse = (compare(folds, name, "spend_rate", SETTINGS, 1) for name in ("same", "worse"))
+    assert (same.not_worse, same.better, same.gini, same.mae) == (True, False, 0.0, 0.0)
+    assert (worse.not_worse, worse.surely_worse) == (False, True)
+    assert "may be worse" in worse.sentence
+
+
+def test_grades_follow_bounds_and_the_number_of_people() -> None:
+    folds = some_folds({"spend_rate": 0.9, "good": 0.3, "bad": 1.5})
+    good, bad = (compare(folds, name, "spend_rate", SETTINGS, 1) for name in ("good", "bad"))
+    assert [grade(each, 800, 100) for each in (good, bad, None)] == ["A", "C", "B"]
+    assert grade(good, 499, 100) == grade(good, 800, 49) == "U"
+
+
+def test_without_a_past_origin_nothing_is_compared() -> None:
+    assert without_folds("blend", production=None).promoted == "blend"
+    held = without_folds("blend", production="lstm")
+    assert (held.promoted, held.grade) == (None, "U")
+
+
+def test_a_refit_that_ranks_or_sums_differently_is_held() -> None:
+    chance = np.random.default_rng(1)
+    old = chance.gamma(1.0, 1000.0, 500)
+    assert refit_problems(said(old), said(old * 1.05), SETTINGS) == []
+    assert "total moved by +20.0%" in refit_problems(said(old), said(old * 1.2), SETTINGS)[0]
+    assert "rank correlation" in refit_problems(said(old), said(chance.permutation(old)), SETTINGS)[0]
+
+
+def test_a_held_refit_keeps_production_or_begins_with_the_best_baseline() -> None:
+    folds = some_folds({"spend_rate": 1.0, "lstm": 0.3})
+    verdict = decide(folds, production=None, settings=SETTINGS, seed=1)
+    begun = after_refit(verdict, ["total moved by +20%"], production=None)
+    assert (begun.promoted, begun.grade) == ("spend_rate", "B")
+    held = after_refit(verdict, ["total moved by +20%"], production="blend")
+    assert held.promoted is None
+    assert held.reasons[-2:] == ("refit of lstm: total moved by +20%", "held: blend stays")
+    assert after_refit(verdict, [], production=None) == verdict
+
+
+def test_baselines_are_known_by_name() -> None:
+    assert [is_baseline(name) for name in ("all_zero", "last_90_days", "anchor", "lstm", "blend")] == [True] * 3 + [
+        False
+    ] * 2
+
+
+def test_a_weighted_gini_is_the_gini_of_repeated_rows() -> None:
+    truth, guess = np.array([0.0, 5.0, 2.0, 9.0, 2.0]), np.array([1.0, 1.0, 3.0, 3.0, 0.5])
+    weight = np.array([2.0, 1.0, 0.0, 3.0, 1.0])
+    rows = np.repeat(np.arange(5), weight.astype(int))
+    found = WeightedGini(truth, guess).raw(weight) / WeightedGini(truth, truth).raw(weight)
+    assert found == pytest.approx(normalised_gini(truth[rows], guess[rows]), abs=1e-12)
+
+
+def test_users_of_several_folds_are_drawn_together() -> None:
+    """The same fold twice is no more evidence than once."""
+    fold = some_folds({"one": 0.5, "other": 0.6}, count=1)[0]
+    first, second = (
+        Judged(fold.user_key, fold.spend[:, 1], fold.predictions[n].mean[:, 1], fold.predictions[n].median[:, 1])
+        for n in ("one", "other")
+    )
+    once = differences([first], [second], draws=50, seed=1)
+    twice = differences([first, first], [second, second], draws=50, seed=1)
+    np.testing.assert_allclose(twice.gini_draws, once.gini_draws)
+    np.testing.assert_allclose(twice.mae_draws, once.mae_draws)
+
+
+def test_the_interval_is_as_wide_as_new_data_would_have_it() -> None:
+    """The bootstrap's deviation of a difference agrees with that over freshly made worlds."""
+
+    def one(seed: int) -> tuple[Judged, Judged]:
+        chance = np.random.default_rng(seed)
+        truth = chance.gamma(1.0, 100.0, 400)
+        sides = [np.maximum(truth + size * chance.normal(size=400), 0) for size in (60, 80)]
+        return tuple(Judged(np.arange(400), truth, side, side) for side in sides)  # type: ignore[return-value]
+
+    fresh = [differences([a], [b], draws=1, seed=1).gini for a, b in (one(seed) for seed in range(60))]
+    first, second = one(99)
+    drawn = differences([first], [second], draws=300, seed=1).gini_draws
+    assert drawn.std() == pytest.approx(np.std(fresh), rel=0.35)
