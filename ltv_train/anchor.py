@@ -17,6 +17,9 @@ from ltv_features.contract import ANCHOR_INPUTS
 Floats = npt.NDArray[np.float64]
 _ORDERS, _REPEAT, _LAST, _AGE, _MEAN = range(len(ANCHOR_INPUTS))
 _MAX_LOG = 7.0
+_NODES, _NODE_WEIGHTS = (
+    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(8), (1, 0), strict=True)
+)
 _MAX_FIT_USERS = 20_000
 _PULL = 1e-4
 """Weight of a weak pull of the log parameters towards 0, times N: keeps a flat likelihood from wandering."""
@@ -166,11 +169,10 @@ def _bgnbd_orders(frequency: tuple[float, ...], x: Floats, t_x: Floats, age: Flo
     r, alpha, a, b = frequency
     odds = np.exp((r + x) * np.log((alpha + age) / (alpha + t_x))) * a / (b + np.maximum(x, 1) - 1)
     alive = np.where(x > 0, 1 / (1 + odds), 1.0)
-    nodes, weights = np.polynomial.legendre.leggauss(8)
     horizon = np.broadcast_to(days, x.shape).astype(np.float64)
     total = np.zeros(len(x))
     shape = r + x
-    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+    for node, weight in zip(_NODES, _NODE_WEIGHTS, strict=True):
         z = horizon * node / (alpha + age)
         # E_p[(1 + p z)^-(shape + 1)] with p ~ Beta(a, b + x) is 2F1(shape + 1, a; a + b + x; -z); Pfaff's
         # transformation brings the argument into [0, 1) and the large shape out of the numerator

@@ -133,7 +133,7 @@ def validate(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: t
 
 
 def weigh(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> None:
-    """Measures the loss terms before the first step, over rows of every length, so that terms weigh alike from there on.
+    """Measures the loss terms before the first step, over rows of every length: from there on they weigh alike.
 
     Without rows the first step's batch decides, whose rows are all about equally long.
     """

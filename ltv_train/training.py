@@ -34,7 +34,7 @@ from ltv_train.predictions import Predictions
 
 log = logging.getLogger("ltv.train")
 NETWORK = "lstm"
-_CODE = 1
+_CODE = 2
 """Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
 
 
@@ -73,7 +73,9 @@ def train_all(
         bundles[one.origin] = _write_simple(one, out, settings)
     seconds = {"baselines and boosting": time.monotonic() - started}
     started = time.monotonic()
-    fits = [fit for one in work for fit in _network_fits(one, settings)]
+    fits: list[NetworkFit] = []
+    for one in work:  # the refit takes as many epochs as the folds found best
+        fits += _network_fits(one, settings, tuple(fit.name for fit in fits) if one.is_refit else ())
     results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
     by_origin = _grouped(work, settings, results)
     for one in work:
@@ -152,7 +154,7 @@ def _write(one: OriginWork, built: Built, out: str, encoding: Encoding | None = 
     return write(parent, kind=built.kind, config=config, files=built.files, encoding=encoding, anchors=anchors)
 
 
-def _network_fits(one: OriginWork, settings: TrainSettings) -> list[NetworkFit]:
+def _network_fits(one: OriginWork, settings: TrainSettings, epochs_of: tuple[str, ...]) -> list[NetworkFit]:
     return [
         NetworkFit(
             name=f"{NETWORK} {one.origin} seed {seed}",
@@ -161,6 +163,7 @@ def _network_fits(one: OriginWork, settings: TrainSettings) -> list[NetworkFit]:
             encoding=one.encoding,
             anchors=one.material.anchors,
             seed=seed,
+            epochs_of=epochs_of,
         )
         for seed in _seeds(one, settings)
     ]

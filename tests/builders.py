@@ -22,7 +22,7 @@ def key_of(user: str) -> int:
 
 def event(user: str, kind: str, days: float, **fields: Any) -> Row:
     """One row of KERNEL_EVENTS at `days` after 1970-01-01; `kind` is an event type or `profile`."""
-    row: Row = {name: 0 for name in EVENTS.names} | {"profile": None}
+    row: Row = dict.fromkeys(EVENTS.names, 0) | {"profile": None}
     row |= {"user_id": user, "user_key": key_of(user), "ts_us": round(days * DAY)}
     row["type"] = PROFILE_TYPE_ID if kind == "profile" else TYPE_ID[kind]
     if kind in ("purchase", "refund"):

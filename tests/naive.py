@@ -21,13 +21,11 @@ DAY_FIELD = {
     "promotion_received": "promotions_received",
     "promotion_redeemed": "promotions_redeemed",
 }
-LINE = "ts_us event_key order_key item_no category_no brand_no quantity amount_minor discount_minor".split()
-BROWSE = "ts_us event_key type item_no category_no brand_no rating dwell_seconds".split()
-ORDER = "first_us order_key refund_us lines quantity gross_minor discount_minor refunded_minor".split()
-DAY = [
-    *"day lines gross_minor discount_minor refunded_minor refunds views searches clicks carts logins reviews".split(),
-    *"promotions_received promotions_redeemed dwell_seconds".split(),
-]
+LINE = ("ts_us", "event_key", "order_key", "item_no", "category_no", "brand_no")
+LINE += ("quantity", "amount_minor", "discount_minor")
+BROWSE = ("ts_us", "event_key", "type", "item_no", "category_no", "brand_no", "rating", "dwell_seconds")
+ORDER = ("first_us", "order_key", "refund_us", "lines", "quantity", "gross_minor", "discount_minor", "refunded_minor")
+DAY = ("day", *DAY_FIELD.values(), "gross_minor", "discount_minor", "refunded_minor", "dwell_seconds")
 
 
 def by_user(events: pa.Table) -> dict[tuple[int, str], list[Row]]:
@@ -60,10 +58,10 @@ def _state(rows: list[Row], max_lines: int, max_browse: int) -> Row:
     profile_us, profile_key, profile = max(said, default=(-NEVER_US, 0, ""))
     return {
         "types": _types(happened),
-        "orders": _orders(happened),
+        "orders": orders_of(happened),
         "days": _days(happened),
-        "lines": _last(lines, LINE, max_lines),
-        "browse": _last(browse, BROWSE, max_browse),
+        "lines": last_entries(lines, LINE, max_lines),
+        "browse": last_entries(browse, BROWSE, max_browse),
         "hours": hours,
         "weekdays": weekdays,
         "stars": stars,
@@ -82,7 +80,7 @@ def _types(rows: list[Row]) -> list[Row]:
     return found
 
 
-def _orders(rows: list[Row]) -> list[Row]:
+def orders_of(rows: list[Row]) -> list[Row]:
     orders: dict[int, Row] = {}
     for row in rows:
         name = NAME_OF[row["type"]]
@@ -119,7 +117,7 @@ def _days(rows: list[Row]) -> list[Row]:
     return [days[number] for number in sorted(days)]
 
 
-def _last(rows: list[Row], fields: Sequence[str], limit: int) -> list[Row]:
+def last_entries(rows: list[Row], fields: Sequence[str], limit: int) -> list[Row]:
     kept = [{field: row[field] for field in fields} for row in rows]
     rest = sorted(set(fields) - {"ts_us", "event_key"})
     kept.sort(key=lambda row: (row["ts_us"], row["event_key"], *(row[field] for field in rest)))

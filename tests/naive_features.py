@@ -5,6 +5,7 @@ the last MAX_LINES lines, tokens are the last ones.
 """
 
 from collections import Counter
+from itertools import pairwise
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -19,7 +20,7 @@ from ltv_features.contract import (
     NUMERIC_FIELDS,
     TYPE_ID,
 )
-from tests.naive import BROWSE, LINE, NAME_OF, Row, _last, _orders
+from tests.naive import BROWSE, LINE, NAME_OF, Row, last_entries, orders_of
 
 
 def _over(above: float, below: float) -> float:
@@ -28,7 +29,7 @@ def _over(above: float, below: float) -> float:
 
 def real_orders(rows: list[Row]) -> list[Row]:
     """The orders with at least one purchase line, by time."""
-    return [order for order in _orders(rows) if order["first_us"] != NEVER_US]
+    return [order for order in orders_of(rows) if order["first_us"] != NEVER_US]
 
 
 def tokens(rows: list[Row], *, as_of_us: int) -> list[Row]:
@@ -45,7 +46,7 @@ def tokens(rows: list[Row], *, as_of_us: int) -> list[Row]:
             | {name: order[name] for name in ("discount_minor", "lines", "quantity")}
         )
     browse = [row for row in rows if NAME_OF[row["type"]] in BROWSE_TYPES]
-    for row in _last(browse, BROWSE, MAX_BROWSE):
+    for row in last_entries(browse, BROWSE, MAX_BROWSE):
         known = ("item_no", "category_no", "brand_no", "rating", "dwell_seconds")
         made.append(_token(row["ts_us"], row["type"], row["event_key"], as_of_us) | {name: row[name] for name in known})
     made.sort(key=lambda token: (token["ts_us"], token["event_type"], token["tie"]))
@@ -64,7 +65,7 @@ def line_tokens(rows: list[Row], *, as_of_us: int) -> list[Row]:
 
 def held_lines(rows: list[Row]) -> list[Row]:
     """The purchase lines that a state still holds."""
-    return _last([row for row in rows if row["type"] == TYPE_ID["purchase"]], LINE, MAX_LINES)
+    return last_entries([row for row in rows if row["type"] == TYPE_ID["purchase"]], LINE, MAX_LINES)
 
 
 def _token(ts_us: int, kind: int, tie: int, as_of_us: int) -> Row:
@@ -76,7 +77,7 @@ def _token(ts_us: int, kind: int, tie: int, as_of_us: int) -> Row:
 
 
 def _with_gaps(made: list[Row]) -> list[Row]:
-    for before, token in zip(made, made[1:], strict=False):
+    for before, token in pairwise(made):
         token["gap_days"] = (token["ts_us"] - before["ts_us"]) / MICROS_PER_DAY
     return made
 
@@ -108,7 +109,7 @@ def _buying(rows: list[Row], as_of_us: int) -> dict[str, Any]:
     orders = real_orders(rows)
     gross = [order["gross_minor"] for order in orders]
     ages = [(as_of_us - order["first_us"]) / MICROS_PER_DAY for order in orders]
-    gaps = [before - after for before, after in zip(ages, ages[1:], strict=False)]
+    gaps = [before - after for before, after in pairwise(ages)]
     money = [(_days_ago(row, as_of_us), _net(row)) for row in rows]
     recency, age = (ages[-1], ages[0]) if ages else (0.0, 0.0)
     spend = {window: sum(net for day, net in money if day <= window) for window in (7, 14, 30, 60, 90, 180)}

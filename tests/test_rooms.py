@@ -5,8 +5,32 @@ import sys
 
 import pytest
 
-KERNEL = "arrow state user_items event_entries ragged view project aggregates moments encode labels".split()
-FORBIDDEN = "pyspark delta torch ray petastorm lightgbm sklearn scipy pandas pydantic faiss".split()
+KERNEL = (
+    "arrow",
+    "ragged",
+    "event_entries",
+    "state",
+    "user_items",
+    "view",
+    "aggregates",
+    "project",
+    "moments",
+    "encode",
+    "labels",
+)
+FORBIDDEN = (
+    "pyspark",
+    "delta",
+    "torch",
+    "ray",
+    "petastorm",
+    "lightgbm",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "pydantic",
+    "faiss",
+)
 
 
 def loaded_by(statement: str) -> set[str]:

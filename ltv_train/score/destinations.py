@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,7 @@ from pyspark.sql import functions as F
 from ltv_features import files
 from ltv_features.contract import SCHEMA_VERSION, Table
 from ltv_features.errors import ContractBroken, ExportRefused, InputMissing
+from ltv_features.parsing import BLANKS
 from ltv_train.config import ExportSettings
 
 DATA, MANIFEST = "part-00000.csv", "manifest.json"
@@ -42,7 +44,7 @@ def read_suppression(settings: ExportSettings) -> Suppressed:
     except InputMissing as error:
         raise ExportRefused(f"no suppression list, no export: {error}") from error
     try:
-        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ExportRefused(f"suppression list {settings.suppression}: not CSV in UTF-8: {error}") from error
     if not rows or "user_id" not in rows[0]:
@@ -54,12 +56,17 @@ def read_suppression(settings: ExportSettings) -> Suppressed:
     short = [number for number, row in enumerate(rows[1:], start=2) if row and len(row) <= place]
     if short:
         raise ExportRefused(f"suppression list {settings.suppression}: line {short[0]} has no user_id")
-    users = tuple(sorted({row[place].strip() for row in rows[1:] if row} - {""}))
+    users = tuple(sorted({_as_ingested(row[place]) for row in rows[1:] if row} - {""}))
     if not users and not settings.allow_empty_suppression:
         raise ExportRefused(
             f"suppression list {settings.suppression} is empty; next: fill it, or say allow_empty_suppression = true"
         )
     return Suppressed(users, hashlib.sha256(content).hexdigest())
+
+
+def _as_ingested(user_id: str) -> str:
+    """The id in the one spelling that ingest gives ids: composed, trimmed of the same blanks."""
+    return unicodedata.normalize("NFC", user_id).strip(BLANKS)
 
 
 def export_rows(
@@ -93,7 +100,8 @@ def delivered(folder: Path) -> bool:
         return False
     manifest = json.loads((folder / MANIFEST).read_text())
     for name, facts in manifest["files"].items():
-        actual = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        whole = (folder / name).is_file()
+        actual = hashlib.sha256((folder / name).read_bytes()).hexdigest() if whole else "a missing file"
         if actual != facts["sha256"]:
             raise ContractBroken(
                 f"export {folder / name}: expected SHA-256 {facts['sha256'][:16]}..., actual {actual[:16]}..."
@@ -123,12 +131,15 @@ def deliver(
 
 def as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> bytes:
     """RFC 4180 in UTF-8 with header and LF; empty is unknown; text that a spreadsheet would run gets a quote in front."""
+    lines = [_line(names), *(_line([_cell(row[name]) for name in names]) for row in rows)]
+    return "".join(lines).encode()
+
+
+def _line(cells: Sequence[str]) -> str:
+    """One row; the writer is told CR LF, because it quotes only those line ends that it would write itself."""
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in names])
-    return stream.getvalue().encode()
+    csv.writer(stream, lineterminator="\r\n").writerow(cells)
+    return stream.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Any) -> str:
@@ -140,7 +151,8 @@ def _cell(value: Any) -> str:
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Reversible: a text that looks guarded already is guarded once more, so no two users become one."""
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _check(content: bytes, rows: Sequence[Mapping[str, Any]], suppressed: Suppressed, table: Table) -> None:

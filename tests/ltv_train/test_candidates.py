@@ -123,6 +123,12 @@ def test_an_unseen_horizon_follows_the_anchor_and_not_the_days(tmp_path: Path) -
         assert (said.mean[:, 1] < 3 * said.mean[:, 0]).mean() > 0.8
 
 
+def test_a_constant_stays_one_over_an_unseen_horizon(tmp_path: Path) -> None:
+    said = predict(stored("mean", tmp_path, short=True), some_examples(30, seed=9))
+    assert np.ptp(said.mean, axis=0).tolist() == np.ptp(said.p_purchase, axis=0).tolist() == [0.0, 0.0]
+    assert (said.mean[0, 1], said.median[0, 1]) > (said.mean[0, 0], said.median[0, 0])
+
+
 def test_through_the_anchor_not_buying_is_a_power() -> None:
     said = [np.array([[10.0]]), np.array([[4.0]]), np.array([[0.5]])]
     mean, median, p = through_anchor(said, np.array([[2.0, 4.0]]))

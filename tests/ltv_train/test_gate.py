@@ -1,11 +1,24 @@
 """The gate promotes what is not worse than its opponents, and says why in sentences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ltv_train.config import GateSettings
 from ltv_train.evaluation import Fold
-from ltv_train.gate import after_refit, compare, decide, grade, is_baseline, refit_problems, without_folds
+from ltv_train.gate import (
+    Comparison,
+    _passes,
+    after_refit,
+    compare,
+    decide,
+    grade,
+    is_baseline,
+    refit_problems,
+    skills,
+    without_folds,
+)
 from ltv_train.metrics.value import normalised_gini
 from ltv_train.paired import Judged, WeightedGini, differences
 from ltv_train.predictions import Predictions
@@ -47,7 +60,10 @@ def test_the_best_is_promoted_with_its_reasons() -> None:
 def test_the_blend_goes_first_when_it_is_as_good_as_the_best() -> None:
     folds = some_folds({"spend_rate": 1.0, "boosting_e": 0.3})
     for fold in folds:
-        fold.predictions["blend"] = fold.predictions["boosting_e"]  # type: ignore[index]
+        best = fold.predictions["boosting_e"]
+        fold.predictions["blend"] = Predictions(best.mean, best.median * 1.01, best.p_purchase, best.p_churn)  # type: ignore[index]
+    ranks = skills(folds)
+    assert ranks["boosting_e"] - 0.002 < ranks["blend"] < ranks["boosting_e"]
     assert decide(folds, production=None, settings=SETTINGS, seed=1).promoted == "blend"
 
 
@@ -79,6 +95,33 @@ def test_a_candidate_within_the_margin_passes_and_one_beyond_it_does_not() -> No
     assert (same.not_worse, same.better, same.gini, same.mae) == (True, False, 0.0, 0.0)
     assert (worse.not_worse, worse.surely_worse) == (False, True)
     assert "may be worse" in worse.sentence
+
+
+def test_passing_needs_no_loss_and_against_production_a_gain() -> None:
+    equal = Comparison("lstm", "anchor", 0.0, -0.001, 0.0, -0.001, not_worse=True, better=False, surely_worse=False)
+    gain, loss = replace(equal, better=True), replace(equal, not_worse=False, better=True)
+    for tried, production, passes in (
+        ([equal], None, True),
+        ([equal], "lstm", True),
+        ([equal], "blend", False),
+        ([gain, equal], "blend", False),
+        ([gain, gain], "blend", True),
+        ([gain, loss], None, False),
+        ([loss], "lstm", False),
+    ):
+        assert _passes("lstm", tried, production) is passes
+
+
+def test_the_bounds_are_one_sided_and_of_ninety_percent() -> None:
+    folds = some_folds({"spend_rate": 0.5, "lstm": 0.45})
+    found = compare(folds, "lstm", "spend_rate", SETTINGS, 1)
+    first, second = (
+        [Judged(f.user_key, f.spend[:, 1], f.predictions[n].mean[:, 1], f.predictions[n].median[:, 1]) for f in folds]
+        for n in ("lstm", "spend_rate")
+    )
+    drawn = differences(first, second, draws=200, seed=1)
+    assert found.gini_bound == pytest.approx(np.quantile(drawn.gini_draws, 0.1))
+    assert found.mae_bound == pytest.approx(np.quantile(drawn.mae_draws, 0.1))
 
 
 def test_grades_follow_bounds_and_the_number_of_people() -> None:

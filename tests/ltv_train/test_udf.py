@@ -53,7 +53,7 @@ def scorer(**changes: object) -> Scorer:
 
 
 def rows_of(batch: pa.RecordBatch) -> dict[str, dict]:
-    assert batch.schema == arrow_schema(UNRANKED).remove_metadata()
+    assert [(f.name, f.type) for f in batch.schema] == [(f.name, f.type) for f in arrow_schema(UNRANKED)]
     return {row["user_id"]: row for row in batch.to_pylist()}
 
 

@@ -1,0 +1,223 @@
+"""From a folder that `train` might have left to verdict, installed bundle and page, on quick stand-ins for models."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ltv_features import files
+from ltv_features.errors import BundleRefused, ContractBroken, InputMissing
+from ltv_train import backtest, data, promotion
+from ltv_train.backtest import Backtest
+from ltv_train.baselines import fit_baselines
+from ltv_train.bundle import load, write
+from ltv_train.candidates import Built, Material
+from ltv_train.config import GateSettings
+from ltv_train.predict import predict
+from ltv_train.training import write_predictions
+from tests.value_world import HORIZONS, some_examples, some_labels, some_material
+
+ORIGINS = ("2026-01-01", "2026-01-29", "2026-02-26")
+STANDS_FOR = {"boosting_g": "linear_rfm", "boosting_e": "anchor", "lstm": "spend_rate"}
+"""Simple candidates under the names of the blend's members: the back-test asks only for names and bundles."""
+CANDIDATES = ["all_zero", "anchor", "boosting_e", "boosting_g", "lstm", "mean", "spend_rate"]
+SETTINGS = GateSettings(bootstrap=50)
+USERS = 120
+
+
+@lru_cache(maxsize=8)
+def fitted(seed: int, money: float) -> tuple[Material, dict[str, Built]]:
+    material = some_material(100, seed=seed, money=money)
+    return material, {each.name: each for each in fit_baselines(material)}
+
+
+def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_money: float = 1.0) -> dict[str, Any]:
+    """Bundles and predictions of every candidate; at the night itself models may be fitted on inflated money."""
+    bundles: dict[str, dict[str, str]] = {}
+    for number, origin in enumerate(origins):
+        material, built = fitted(number, refit_money if origin == origins[-1] else 1.0)
+        bundles[origin] = {}
+        for name in CANDIDATES:
+            one = built[STANDS_FOR.get(name, name)]
+            parent, anchors = folder / "bundles" / origin / name, material.anchors.at_origin()
+            made = write(parent, kind=one.kind, config=one.config, files=one.files, anchors=anchors)
+            bundles[origin][name] = str(made.path.relative_to(folder))
+            ahead = some_examples(USERS, seed=50 + number)
+            path = folder / "predictions" / origin / f"{name}.parquet"
+            write_predictions(str(path), ahead, predict(made, ahead))
+    curve = [{"epoch": 1, "step": 5, "train_loss": 1.5, "validation_loss": 1.4}]
+    run = {
+        "run_name": "train-0123",
+        "origins": list(origins),
+        "candidates": CANDIDATES,
+        "bundles": bundles,
+        "curves": {origin: {"lstm": [curve]} for origin in origins},
+        "examples_read": {origin: {"lstm": [[[60, 40], [60, 40]]]} for origin in origins},
+        "money_scale_minor": 1_000.0,
+    }
+    files.write_json(str(folder / "run.json"), run)
+    return run
+
+
+def what_happened(origins: tuple[str, ...] = ORIGINS) -> pa.Table:
+    parts = []
+    for number, origin in enumerate(origins[:-1]):
+        ahead = some_examples(USERS, seed=50 + number)
+        labels = some_labels(ahead, seed=50 + number)
+        spend, bought = labels["spend_minor"].tolist(), labels["purchased"].tolist()
+        columns = {"origin": [origin] * USERS, "user_key": ahead.user_key}
+        parts.append(pa.table(columns | {"label_spend_minor": spend, "label_purchased": bought}))
+    return pa.concat_tables(parts)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("training") / "train-0123"
+    write_training(place)
+    files.write_json(str(place.parent / "latest.json"), {"run": "train-0123"})
+    return place
+
+
+@pytest.fixture(scope="module")
+def judged(folder: Path) -> Backtest:
+    run = backtest.latest_run(str(folder.parent))[1]
+    return backtest.judge(str(folder), run, what_happened(), production=None, settings=SETTINGS, seed=1)
+
+
+def test_the_latest_run_is_the_one_that_was_pointed_at(folder: Path, tmp_path: Path) -> None:
+    place, run = backtest.latest_run(str(folder.parent))
+    assert (Path(place), run["run_name"]) == (folder, "train-0123")
+    with pytest.raises(InputMissing, match=r"latest.json"):
+        backtest.latest_run(str(tmp_path))
+
+
+def test_every_candidate_and_the_blend_are_measured_at_every_past_origin(judged: Backtest) -> None:
+    measured = {(row.origin, row.candidate, row.horizon_days) for row in judged.measures}
+    expected = {(o, name, days) for o in ORIGINS[:-1] for name in [*CANDIDATES, "blend"] for days in HORIZONS}
+    assert measured == expected
+    assert len(judged.measures) == len(expected)
+    assert judged.horizons_days == HORIZONS
+    assert judged.weights.names == ("boosting_g", "boosting_e", "lstm")
+    zero = [row for row in judged.measures if row.candidate == "all_zero"]
+    assert {row.gini for row in zero} == {0.0}
+
+
+def test_the_verdict_names_a_candidate_that_beats_the_best_baseline(judged: Backtest) -> None:
+    assert judged.verdict.promoted in {*CANDIDATES, "blend"}
+    assert judged.verdict.promoted not in ("all_zero", "mean")
+    assert judged.verdict.grade == "U"  # 120 users are too few to say more
+    assert f"{judged.verdict.promoted} is promoted" in judged.verdict.reason
+
+
+def test_users_without_a_prediction_stop_the_judgement(tmp_path: Path) -> None:
+    run = write_training(tmp_path)
+    few = some_examples(USERS - 1, seed=50)
+    path = tmp_path / "predictions" / ORIGINS[0] / "lstm.parquet"
+    write_predictions(str(path), few, predict(load(tmp_path / run["bundles"][ORIGINS[0]]["lstm"]), few))
+    with pytest.raises(ContractBroken, match="'lstm' at 2026-01-01: predicted 119 users, outcomes are known for 120"):
+        backtest.judge(str(tmp_path), run, what_happened(), production=None, settings=SETTINGS, seed=1)
+
+
+def test_a_changed_bundle_is_refused(tmp_path: Path) -> None:
+    run = write_training(tmp_path)
+    config = tmp_path / run["bundles"][ORIGINS[-1]]["lstm"] / "config.json"
+    config.write_bytes(config.read_bytes().replace(b"spend_rate", b"spent_rate"))
+    with pytest.raises(BundleRefused, match=r"config.json: expected SHA-256"):
+        backtest.bundle_of(str(tmp_path), run, ORIGINS[-1], "lstm")
+
+
+def test_the_blend_of_an_origin_is_put_together_from_its_members_there(
+    folder: Path, judged: Backtest, tmp_path: Path
+) -> None:
+    made = backtest.candidate(str(folder), judged, ORIGINS[-1], "blend", str(tmp_path))
+    members = {name: made.member(name).digest for name in ("boosting_g", "boosting_e", "lstm")}
+    assert members == {
+        name: backtest.bundle_of(str(folder), judged.run, ORIGINS[-1], name).digest for name in members
+    }
+
+
+def test_a_refit_that_moved_the_total_is_held_and_a_calm_one_is_not(tmp_path: Path) -> None:
+    ahead = some_examples(USERS, seed=60)
+    for name, money in (("calm", 1.0), ("moved", 3.0)):
+        run = write_training(tmp_path / name, refit_money=money)
+        place = str(tmp_path / name)
+        made = backtest.judge(place, run, what_happened(), production="lstm", settings=SETTINGS, seed=1)
+        forced = backtest.replace(made, verdict=backtest.replace(made.verdict, promoted="mean"))
+        loose = GateSettings(max_refit_total_shift=0.5, min_refit_spearman=0.0)
+        checked = backtest.checked_after_refit(place, forced, ahead, production="lstm", settings=loose)
+        if name == "calm":
+            assert checked.verdict.promoted == "mean"
+        else:
+            assert checked.verdict.promoted is None
+            assert "refit of mean: total moved by +" in checked.verdict.reason
+            assert "held: lstm stays" in checked.verdict.reason
+
+
+def test_without_a_past_origin_the_blend_serves_and_nothing_is_measured(tmp_path: Path) -> None:
+    run = write_training(tmp_path, ORIGINS[-1:])
+    empty = what_happened().slice(0, 0)
+    made = backtest.judge(str(tmp_path), run, empty, production=None, settings=SETTINGS, seed=1)
+    assert (made.verdict.promoted, made.verdict.grade, made.folds, made.measures) == ("blend", "U", (), ())
+    assert set(made.weights.mean) == {1 / 3}
+    assert made == backtest.checked_after_refit(str(tmp_path), made, some_examples(3, seed=1), production=None, settings=SETTINGS)
+    assert "no past origin has matured" in promotion.report(made, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+
+
+def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
+    folder: Path, judged: Backtest, tmp_path: Path
+) -> None:
+    ahead = some_examples(20, seed=61)
+    for name in ("blend", "spend_rate"):
+        chosen = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=name))
+        installed = promotion.install(str(folder), chosen, str(tmp_path))
+        assert installed is not None
+        assert installed.path == tmp_path / installed.digest
+        original = backtest.candidate(str(folder), judged, ORIGINS[-1], name, str(tmp_path / "again"))
+        assert original.digest == installed.digest
+        np.testing.assert_array_equal(predict(installed, ahead).mean, predict(original, ahead).mean)
+    held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
+    assert promotion.install(str(folder), held, str(tmp_path / "none")) is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> None:
+    chosen = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted="spend_rate"))
+    html = promotion.report(chosen, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)|@import|url\((?!["']?data:)|<script""", html)
+    assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 3
+    marked = re.findall(r'<tr class="chosen"><td>([^<]*)</td>', html)
+    assert marked == ["spend_rate"] * (len(HORIZONS) * 2)
+    row = next(m for m in judged.measures if (m.origin, m.candidate, m.horizon_days) == (ORIGINS[1], "mean", 90))
+    assert f"<td>mean</td><td>{row.gini:.4f}</td>" in html
+    assert f"<td>{row.mae / 100:,.2f}</td>" in html
+    assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
+    assert "<td>200</td>" in html  # examples that both ranks read in both epochs
+    held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
+    page = promotion.report(held, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    assert "Production stays as it is." in page
+    assert 'class="chosen"' not in page
+
+
+def test_examples_read_are_held_against_what_each_shard_set_holds(
+    judged: Backtest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds: Mapping[str, int] = dict(zip(ORIGINS, (100, 90, 100), strict=True))
+    asked = SimpleNamespace(examples=lambda split: {"train": holds[asked.at]}[split], at="")
+
+    def opened(place: str) -> SimpleNamespace:
+        asked.at = place.rsplit("/", 1)[1]
+        return asked
+
+    monkeypatch.setattr(data, "load_manifest", opened)
+    told = list(promotion.examples_read(judged.run, f"shards/value/{ORIGINS[-1]}"))
+    assert told == [
+        ("lstm 2026-01-01 seed 1", 200, 200),
+        ("lstm 2026-01-29 seed 1", 180, 200),
+        ("lstm 2026-02-26 seed 1", 200, 200),
+    ]

@@ -1,0 +1,85 @@
+"""Folds and measures from hand-made predictions of four customers."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ltv_features.errors import ContractBroken
+from ltv_train.evaluation import Fold, load_folds, measure, read_predictions
+from ltv_train.predictions import Predictions
+from ltv_train.training import write_predictions
+from tests.value_world import some_examples
+
+ORIGIN = "2026-01-01"
+
+
+def said(longest: list[float]) -> Predictions:
+    """Half of it in the first horizon, the median a tenth below the mean; who is worth more buys more likely."""
+    mean = np.array([[value / 2, value] for value in longest])
+    p = mean / (1 + mean.max())
+    return Predictions(mean, 0.9 * mean, p, 1 - p)
+
+
+def store(folder: Path, keys: list[int], longest: list[float], *, candidate: str = "lstm", origin: str = ORIGIN) -> str:
+    examples = some_examples(len(keys), seed=1)
+    object.__setattr__(examples, "user_key", np.array(keys))
+    path = folder / "predictions" / origin / f"{candidate}.parquet"
+    write_predictions(str(path), examples, said(longest))
+    return str(path)
+
+
+def outcomes(spend: dict[int, list[float]], origin: str = ORIGIN) -> pa.Table:
+    """Spend by period of each user, not by horizon."""
+    columns = {"origin": [origin] * len(spend), "user_key": list(spend), "label_spend_minor": list(spend.values())}
+    bought = [[float(value > 0) for value in values] for values in spend.values()]
+    return pa.table(columns | {"label_purchased": pa.array(bought, pa.list_(pa.float32()))})
+
+
+def test_predictions_come_back_as_they_were_written(tmp_path: Path) -> None:
+    keys, back = read_predictions(store(tmp_path, [7, 3], [100.0, 60.0]))
+    assert keys.tolist() == [7, 3]
+    for name in ("mean", "median", "p_purchase", "p_churn"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(said([100.0, 60.0]), name))
+
+
+def test_a_fold_joins_by_user_and_adds_periods_up_to_horizons(tmp_path: Path) -> None:
+    store(tmp_path, [7, 3, 5], [100.0, 60.0, 20.0])
+    truth = pa.concat_tables(
+        [outcomes({5: [10.0, 0.0], 3: [0.0, 0.0], 7: [0.0, 40.0]}), outcomes({9: [1.0, 1.0]}, "2026-02-01")]
+    )
+    [fold] = load_folds(str(tmp_path), [ORIGIN], ["lstm"], truth)
+    assert fold.user_key.tolist() == [3, 5, 7]
+    assert fold.spend.tolist() == [[0, 0], [10, 10], [0, 40]]
+    assert fold.purchased.tolist() == [[0, 0], [1, 1], [0, 1]]
+    assert fold.predictions["lstm"].mean[:, 1].tolist() == [60.0, 20.0, 100.0]
+    assert fold.predictions["lstm"].p_churn[1].tolist() == pytest.approx([1 - 10 / 101, 1 - 20 / 101])
+
+
+@pytest.mark.parametrize(
+    ("keys", "counts"),
+    [([3, 5], "predicted 2 users, outcomes are known for 3, 2 in common"), ([3, 5, 8], "predicted 3 .* 3, 2 in common")],
+)
+def test_a_candidate_that_did_not_predict_all_users_is_refused(tmp_path: Path, keys: list[int], counts: str) -> None:
+    store(tmp_path, keys, [1.0] * len(keys))
+    truth = outcomes({5: [10.0, 0.0], 3: [0.0, 0.0], 7: [0.0, 40.0]})
+    with pytest.raises(ContractBroken, match=f"'lstm' at {ORIGIN}: {counts}; next: rerun train"):
+        load_folds(str(tmp_path), [ORIGIN], ["lstm"], truth)
+
+
+def test_the_error_judges_the_median_and_everything_else_the_mean() -> None:
+    spend = np.array([[0.0, 0.0], [10.0, 10.0], [0.0, 40.0], [100.0, 100.0]])
+    prediction = said([10.0, 20.0, 30.0, 40.0])
+    fold = Fold(ORIGIN, np.arange(4), spend, (spend > 0).astype(float), {})
+    first, longest = measure(fold, "lstm", prediction, (30, 90))
+    assert (first.horizon_days, longest.horizon_days, longest.users, longest.origin) == (30, 90, 4, ORIGIN)
+    assert longest.mae == pytest.approx(np.mean([9, 8, 13, 64]))
+    assert longest.rmse == pytest.approx(np.sqrt(np.mean([100, 100, 100, 3600])))
+    assert longest.bias == pytest.approx((100 - 150) / 4)
+    assert (longest.gini, longest.spearman) == (1.0, 1.0)
+    assert (longest.auc_purchase, longest.auc_churn) == (1.0, 1.0)
+    assert (first.auc_purchase, first.auc_churn) == (0.75, 0.75)
+    upside_down = measure(fold, "lstm", said([40.0, 30.0, 20.0, 10.0]), (30, 90))[1]
+    assert upside_down.gini == -1.0
+    assert upside_down.auc_purchase == 0.0

@@ -1,0 +1,115 @@
+"""A night is published once, and held with its reason when anything about it is wrong."""
+
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs import publish_night
+from ltv_features import contract
+from ltv_features.errors import GateHeld, InputMissing
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake
+from ltv_train.score import nights
+from tests.score_world import ELIGIBLE, NIGHT, copy_world, run_in
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, scored_world: Path) -> Lake:
+    return run_in(scored_world, spark).lake
+
+
+@pytest.fixture(scope="module")
+def scores(lake: Lake) -> DataFrame:
+    return lake.read("scores").cache()
+
+
+@pytest.fixture(scope="module")
+def states(lake: Lake) -> DataFrame:
+    return nights.eligible_states(lake, NIGHT, lake.version("user_state") or 0).select("user_id").cache()
+
+
+def test_a_night_as_it_was_scored_has_no_problem(scores: DataFrame, states: DataFrame) -> None:
+    assert nights.score_problems(scores, states) == []
+    nights.hold([], NIGHT)
+
+
+def test_a_missing_row_is_a_problem(scores: DataFrame, states: DataFrame) -> None:
+    problems = nights.score_problems(scores.where("user_id != 'anna'"), states)
+    assert problems == ["scores: 1 eligible users have no row, 0 rows are of no eligible user"]
+
+
+def test_a_user_twice_is_a_problem(scores: DataFrame, states: DataFrame) -> None:
+    problems = nights.score_problems(scores.union(scores.where("user_id = 'anna'")), states)
+    assert problems == ["scores: 6 rows for 5 users; expected one each"]
+
+
+def test_a_stranger_is_a_problem(scores: DataFrame, states: DataFrame) -> None:
+    problems = nights.score_problems(scores, states.where("user_id != 'bert'"))
+    assert problems == ["scores: 0 eligible users have no row, 1 rows are of no eligible user"]
+
+
+@pytest.mark.parametrize("number", ["double('NaN')", "double('Infinity')", "-1D", "CAST(NULL AS DOUBLE)"])
+def test_a_number_that_is_none_is_a_problem(number: str, scores: DataFrame, states: DataFrame) -> None:
+    said = F.when(F.col("user_id") == "cleo", F.expr(number)).otherwise(F.col("pltv_30_p50"))
+    problems = nights.score_problems(scores.withColumn("pltv_30_p50", said), states)
+    assert problems == ["scores: 1 rows with a number that is missing, negative or not finite"]
+
+
+def test_every_reason_is_in_the_message_that_holds_the_night() -> None:
+    with pytest.raises(GateHeld, match=r"night 2026-04-01 is held.*2 guard\(s\)\n  - one\n  - two"):
+        nights.hold(["one", "two"], NIGHT)
+
+
+def spoil(spark: SparkSession, folder: Path) -> Lake:
+    """A ledger that lost two rows, and a state whose stored profile nobody ever said."""
+    lake = run_in(folder, spark).lake
+    row = ("ingest_events", NIGHT, "digest", "raw to events", 10, 7, {"quarantined": 1}, "test")
+    lake.upsert(spark.createDataFrame([row], spark_schema(contract.LEDGER)), contract.LEDGER)
+    state = DeltaTable.forPath(spark, lake.path("user_state"))
+    state.update("user_id = 'bert'", {"profile": F.lit('{"made":"up"}')})
+    return lake
+
+
+def test_a_spoilt_ledger_and_a_tampered_state_hold_the_night(
+    spark: SparkSession, scored_world: Path, tmp_path: Path
+) -> None:
+    lake = spoil(spark, copy_world(scored_world, tmp_path / "world"))
+    with pytest.raises(GateHeld) as held:
+        publish_night.main(run_in(tmp_path / "world", spark))
+    assert "2 guard(s)" in str(held.value)
+    assert "ledger: ingest_events, raw to events: 10 in, 7 out" in str(held.value)
+    assert "self-audit: 2 rows of user_state differ" in str(held.value)
+    assert nights.published(lake, NIGHT) is None
+
+
+def test_a_shop_with_items_needs_its_recommendations(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nights, "audit_problems", lambda *_: [])
+    problems = nights.problems_of(lake, NIGHT, has_items=True)
+    assert problems == ["recommendations: none for this night although the shop has items; next: recommend_items"]
+
+
+def test_a_published_night_names_versions_and_digests_and_is_published_once(
+    spark: SparkSession, published_world: Path, lake: Lake
+) -> None:
+    row = nights.published(lake, NIGHT)
+    assert row is not None
+    assert row["table_versions"] == {
+        name: lake.version(name) for name in ("events", "users", "items", "user_state", "user_items", "scores", "models")
+    }
+    model = lake.read("models").first()
+    assert (row["model_digest"], row["recommender_digest"]) == (model.digest, "")
+    assert (row["eligible_users"], row["run_id"]) == (len(ELIGIBLE), "test")
+    before = lake.version("nights")
+    publish_night.main(run_in(published_world, spark, run_id="again"))
+    assert lake.version("nights") == before
+    assert lake.read("nights").count() == 1
+
+
+def test_a_night_without_scores_is_not_published(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputMissing, match="score_users"):
+        publish_night.main(run_in(tmp_path, spark))
