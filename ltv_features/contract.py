@@ -264,7 +264,7 @@ def scores(horizons_days: Sequence[int]) -> Table:
     columns += [
         Column("value_decile", "int32", "1 = best tenth by the longest horizon's pltv"),
         Column("value_tier", "string", "high, middle or low"),
-        Column("score_source", "string", "model, segment_mean or fallback: where the number comes from"),
+        Column("score_source", "string", "model, model_through_anchor, segment_mean or fallback"),
         Column("model_digest", "string", "digest of the bundle that spoke"),
         Column("input_digest", "string", "digest of everything this night was computed from"),
     ]

@@ -31,6 +31,11 @@ class Inputs:
     anchors: Anchors
     periods_days: Sequence[tuple[int, int]]
 
+    def anchor_values(self, examples: Examples) -> Array:
+        """[B, H] minor units that the anchor of the origin expects up to each horizon."""
+        origin = np.full(len(examples), AT_ORIGIN, np.int32)
+        return self.anchors.cumulative_values(examples.anchor, origin, [end for _, end in self.periods_days])
+
     def batch(self, columns: Mapping[str, Array], *, at_origin: bool) -> Batch:
         """A batch from columns [B, width]: token fields, `length`, `aggregates`, `anchor`, and in training `cutoff_no`,
         `weight` and labels. `at_origin`: to be scored with the anchor of the origin, without labels, weight 1.

@@ -22,7 +22,7 @@ from ltv_train import models
 from ltv_train.bundle import Bundle
 from ltv_train.inputs import Array, Inputs, columns_of
 from ltv_train.models import Shape, ValueNetwork
-from ltv_train.predictions import Predictions, finished
+from ltv_train.predictions import Predictions, finished, through_anchor
 
 log = logging.getLogger(__name__)
 KIND = "network"
@@ -64,14 +64,15 @@ def load_predictor(bundle: Bundle) -> "NetworkPredictor":
         network.load_state_dict(weights)
         networks.append(network.eval().requires_grad_(False))
     inputs = Inputs(bundle.encoding(), bundle.anchors(), bundle.periods_days)
-    return NetworkPredictor(networks, inputs, float(config["cap_minor"]))
+    trained = int(config.get("trained_horizons", len(bundle.horizons_days)))
+    return NetworkPredictor(networks, inputs, float(config["cap_minor"]), trained)
 
 
 class NetworkPredictor:
     """The mean over members of what each network says."""
 
-    def __init__(self, networks: Sequence[ValueNetwork], inputs: Inputs, cap_minor: float) -> None:
-        self._networks, self._inputs, self._cap = networks, inputs, cap_minor
+    def __init__(self, networks: Sequence[ValueNetwork], inputs: Inputs, cap_minor: float, trained: int) -> None:
+        self._networks, self._inputs, self._cap, self._trained = networks, inputs, cap_minor, trained
 
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H] in the order of the examples: the same bits in any order and any company."""
@@ -85,7 +86,8 @@ class NetworkPredictor:
         capped = int((made[:2] > self._cap).any(axis=(0, 2)).sum())
         if capped:
             log.info("%d of %d users were predicted above the cap and cut to it", capped, len(examples))
-        return finished(made[0], made[1], made[2], cap=self._cap)
+        anchor = self._inputs.anchor_values(examples)
+        return finished(*through_anchor([each[:, : self._trained] for each in made], anchor), cap=self._cap)
 
     @torch.no_grad()
     def _pass(self, examples: Examples, length: int) -> Floats:

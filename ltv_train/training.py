@@ -190,6 +190,7 @@ def _write_network(one: OriginWork, results: Sequence[FitResult], out: str, sett
         cap_minor=one.material.cap_minor,
     )
     config |= {"name": NETWORK, "horizons_days": list(one.material.horizons_days)}
+    config["trained_horizons"] = one.material.trained_horizons
     weights = network.to_files([result.weights for result in results])
     return _write(one, Built(NETWORK, "network", config, weights), out, one.encoding)
 

@@ -17,6 +17,9 @@ misused() {
 JOB="$1"
 shift
 case "$JOB" in train | train_recommender) ;; *) misused "not a job for Ray: $JOB" ;; esac
+for NEEDED in --config --as-of; do
+    case " $* " in *" $NEEDED "* | *" $NEEDED="*) ;; *) misused "$NEEDED is missing" ;; esac
+done
 
 if [ -z "${LTV_PYTHON:-}" ] && [ -d "$ROOT/.venv" ]; then
     # shellcheck source=../local/env.sh
@@ -29,6 +32,7 @@ export PATH
 # A relative --config would be looked for in Ray's own working folder.
 ARGUMENTS=()
 while [ $# -gt 0 ]; do
+    case "$1" in --config=*) set -- --config "${1#*=}" "${@:2}" ;; esac
     if [ "$1" = --config ] && [ $# -ge 2 ] && [ -f "$2" ]; then
         ARGUMENTS+=(--config "$(cd -- "$(dirname -- "$2")" && pwd -P)/$(basename -- "$2")")
         shift 2

@@ -18,6 +18,9 @@ JOB="$1"
 shift
 case "$JOB" in *[!a-z_]* | _*) misused "not a job: $JOB" ;; esac
 [ -f "$ROOT/jobs/$JOB.py" ] || misused "not a job: $JOB"
+for NEEDED in --config --as-of; do
+    case " $* " in *" $NEEDED "* | *" $NEEDED="*) ;; *) misused "$NEEDED is missing" ;; esac
+done
 
 # The environment of this checkout, unless the caller brings one (LTV_PYTHON is set inside env.sh).
 if [ -z "${LTV_PYTHON:-}" ] && [ -d "$ROOT/.venv" ]; then

@@ -20,6 +20,8 @@ from ltv_train.predictions import Predictions, Predictor, finished
 
 log = logging.getLogger("ltv.score")
 MODEL, SEGMENT_MEAN, FALLBACK = "model", "segment_mean", "fallback"
+THROUGH_ANCHOR = "model_through_anchor"
+"""The model, carried to a horizon that no training row saw whole by the shape of the classical anchor."""
 _MEASURES = (("pltv_{}", "mean"), ("pltv_{}_p50", "median"), ("p_purchase_{}", "p_purchase"), ("p_churn_{}", "p_churn"))
 _MONEY = ("mean", "median")
 
@@ -29,7 +31,7 @@ class Scorer:
     """Everything a worker needs, as plain values: the bundle, the night, horizons, and what non-buyers are worth.
 
     `never_mean_minor` and `never_purchase` [H] are for users without an order; `minor_per_unit` turns minor units into
-    units of the currency.
+    units of the currency; `source` is what a row says the model's number came from.
     """
 
     bundle: str
@@ -39,6 +41,7 @@ class Scorer:
     never_mean_minor: tuple[float, ...]
     never_purchase: tuple[float, ...]
     minor_per_unit: int
+    source: str = MODEL
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Scored rows for states, batch by batch: user_id, as_of, measures by horizon, source, model_digest."""
@@ -55,7 +58,7 @@ class Scorer:
         source = np.full(len(examples), SEGMENT_MEAN, object)
         made = {name: np.tile(getattr(self._never(), name), (len(examples), 1)) for _, name in _MEASURES}
         spoken, said = said_of(predictor, examples.take(buyers), self._never())
-        source[buyers] = np.where(spoken, MODEL, FALLBACK)
+        source[buyers] = np.where(spoken, self.source, FALLBACK)
         for _, name in _MEASURES:
             made[name][buyers] = getattr(said, name)
             if name in _MONEY:

@@ -13,7 +13,7 @@ from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake, users_as_of
 from ltv_train.bundle import load
 from ltv_train.config import ScoreSettings
-from ltv_train.score.udf import Scorer
+from ltv_train.score.udf import MODEL, THROUGH_ANCHOR, Scorer
 
 _ROUND = 6
 DECILES = 10
@@ -39,6 +39,7 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: 
     bundle = load(files.join(root, model["bundle"]))
     never = bundle.config.get("never_bought") or {}
     nothing = [0.0] * len(bundle.horizons_days)
+    trained = int(bundle.config.get("trained_horizons", len(bundle.horizons_days)))
     return Scorer(
         bundle=str(bundle.path),
         digest=bundle.digest,
@@ -47,6 +48,7 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: 
         never_mean_minor=tuple(never.get("mean_minor", nothing)),
         never_purchase=tuple(never.get("p_purchase", nothing)),
         minor_per_unit=minor_per_unit,
+        source=MODEL if trained == len(bundle.horizons_days) else THROUGH_ANCHOR,
     )
 
 

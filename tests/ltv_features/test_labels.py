@@ -79,6 +79,10 @@ def test_what_lies_before_the_cutoff_or_belongs_to_others_changes_nothing() -> N
     assert labels_of(rows + noise) == labels_of(rows)
 
 
+def test_a_new_profile_is_no_activity() -> None:
+    assert labels_of([event("a", "profile", 12, profile="{}")])["active"] == [[0, 0]]
+
+
 def test_users_without_events_get_zeros_in_their_own_place() -> None:
     made = labels_of([event("b", "view", 11)], "cab")
     assert made["active"] == [[0, 0], [0, 0], [1, 0]]

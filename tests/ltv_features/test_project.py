@@ -10,7 +10,6 @@ from ltv_features.aggregates import AGGREGATES, NAMES
 from ltv_features.contract import (
     ANCHOR_INPUTS,
     CATEGORICAL_FIELDS,
-    MAX_BROWSE,
     MAX_LINES,
     MAX_ORDER_TOKENS,
     MAX_TOKENS,
@@ -85,7 +84,22 @@ def test_long_histories_keep_the_last_orders_lines_and_tokens() -> None:
     assert made.lengths.tolist() == [MAX_TOKENS]
     held = stream_of(project.project_lines(states_of(rows), as_of_us=AS_OF), 0)
     assert len(held["item_no"]) == MAX_LINES
-    assert MAX_ORDER_TOKENS < 300 > MAX_BROWSE
+
+
+def test_only_the_last_orders_become_tokens() -> None:
+    rows = [event("a", "purchase", 1 + n / 10, order_key=n, event_key=n, amount_minor=n) for n in range(200)]
+    amounts = stream_of(project.project(states_of(rows), as_of_us=AS_OF), 0)["amount_minor"]
+    assert amounts == list(range(200 - MAX_ORDER_TOKENS, 200))
+
+
+def test_the_category_of_an_order_is_its_most_frequent_one_and_the_lower_of_equals() -> None:
+    baskets = {1: [4, 9, 9], 2: [8, 8, 3, 3], 3: [5]}
+    rows = [
+        event("a", "purchase", 10 + order, order_key=order, event_key=number, category_no=category)
+        for order, categories in baskets.items()
+        for number, category in enumerate(categories)
+    ]
+    assert stream_of(project.project(states_of(rows), as_of_us=AS_OF), 0)["category_no"] == [9, 3, 5]
 
 
 def test_features_of_a_user_do_not_depend_on_the_neighbours() -> None:

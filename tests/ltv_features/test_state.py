@@ -31,13 +31,13 @@ def build(rows: list[Row], as_of_us: int = AS_OF) -> pa.Table:
     return state.build(kernel_events(rows), as_of_us=as_of_us)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(some_rows())
 def test_build_says_what_plain_loops_say(rows: list[Row]) -> None:
     assert build(rows).to_pylist() == naive.states(kernel_events(rows))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(some_rows(max_size=120))
 def test_short_lists_keep_the_last_entries_of_the_total_order(rows: list[Row]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +45,7 @@ def test_short_lists_keep_the_last_entries_of_the_total_order(rows: list[Row]) -
         assert build(rows).to_pylist() == naive.states(kernel_events(rows), max_lines=3, max_browse=2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(split_events(), st.permutations(range(4)))
 def test_any_split_in_any_order_merges_to_the_bits_of_one_build(drawn: Events, nights: list[int]) -> None:
     rows, night_of = drawn
@@ -80,7 +80,7 @@ def test_states_at_equals_a_build_at_every_cutoff(rows: list[Row], days: list[in
         assert made.equals(build([row for row in rows if row["ts_us"] < cutoff], cutoff))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(split_events())
 def test_user_items_are_exact_and_merge_to_the_same_bits(drawn: Events) -> None:
     rows, night_of = drawn
@@ -140,9 +140,20 @@ def test_two_ids_with_the_same_hash_stay_two_users() -> None:
     assert [types[0]["n"] for types in made["types"].to_pylist()] == [1, 2]
 
 
-def test_one_id_with_two_keys_is_refused() -> None:
-    with pytest.raises(ContractBroken, match="'a' has user_keys"):
-        build([event("a", "view", 1), event("a", "view", 2, user_key=99)])
+@pytest.mark.parametrize("other_key", [99, -99_999])
+def test_one_id_with_two_keys_is_refused(other_key: int) -> None:
+    rows = [event("a", "view", 1), event("a", "view", 2, user_key=other_key)]
+    for order in (rows, rows[::-1]):
+        with pytest.raises(ContractBroken, match="'a' has user_keys"):
+            build(order)
+
+
+def test_an_order_of_an_item_begins_with_its_first_line_wherever_that_arrives() -> None:
+    rows = [event("a", "purchase", day, order_key=7, item_no=3, event_key=day) for day in (5, 2, 9)]
+    whole = user_items.build_items(kernel_events(rows), as_of_us=AS_OF)
+    first, rest = (user_items.build_items(kernel_events(part), as_of_us=AS_OF) for part in (rows[:1], rows[1:]))
+    assert whole["orders"].to_pylist() == [[{"first_us": 2 * DAY, "order_key": 7}]]
+    assert user_items.merge_items(first, rest).equals(whole)
 
 
 @pytest.mark.parametrize("kind", ["purchase", "view", "profile"])

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import publish_night, score_users
-from tests.score_world import run_in, write_training, write_world
+from tests.score_world import copy_world, run_in, write_training, write_world
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,7 @@ def scored_world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def published_world(spark: SparkSession, scored_world: Path) -> Path:
-    """The same folder once the night is published."""
-    publish_night.main(run_in(scored_world, spark))
-    return scored_world
+    """A copy of that folder whose night is published."""
+    folder = copy_world(scored_world, scored_world.parent / "published")
+    publish_night.main(run_in(folder, spark))
+    return folder

@@ -94,8 +94,9 @@ def test_a_shop_with_items_needs_its_recommendations(lake: Lake, monkeypatch: py
 
 
 def test_a_published_night_names_versions_and_digests_and_is_published_once(
-    spark: SparkSession, published_world: Path, lake: Lake
+    spark: SparkSession, published_world: Path
 ) -> None:
+    lake = run_in(published_world, spark).lake
     row = nights.published(lake, NIGHT)
     assert row is not None
     assert row["table_versions"] == {

@@ -1,0 +1,203 @@
+"""The two ways to a cluster: `deploy/submit/spark.sh` and `deploy/submit/ray.sh`, run as a person would run them."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import build_examples, build_features, ingest_events, land_files, score_users
+from jobs._entry import Run, Settings
+from ltv_features.config import load
+from tests import score_world, tiny_world
+
+ROOT = Path(__file__).resolve().parents[1]
+SUBMIT = ROOT / "deploy" / "submit"
+BIN = Path(sys.executable).parent
+SCORING = """
+[lake]
+root = "lake"
+[spark]
+shuffle_partitions = 2
+[shop]
+currency = "EUR"
+horizons_days = [30, 90]
+[sources.orders]
+path = "orders.csv"
+format = "csv"
+[export]
+folder = "export"
+suppression = "suppression.csv"
+"""
+
+
+def submit(script: str, *arguments: str, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script with this interpreter's environment and the variables given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))}
+    found = kept | {"LTV_PYTHON": sys.executable, "PYSPARK_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | variables
+    command = ["bash", str(SUBMIT / script), *arguments]
+    return subprocess.run(command, env=found, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.mark.parametrize("script", ["spark.sh", "ray.sh"])
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "no job named"),
+        (["score_everything", "--config", "a.toml", "--as-of", "2026-01-01"], "score_everything"),
+        (["../train", "--config", "a.toml", "--as-of", "2026-01-01"], "../train"),
+        (["_entry", "--config", "a.toml", "--as-of", "2026-01-01"], "_entry"),
+        (["train", "--as-of", "2026-01-01"], "--config is missing"),
+        (["train", "--config", "a.toml"], "--as-of is missing"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(script: str, arguments: list[str], complaint: str) -> None:
+    told = submit(script, *arguments)
+    assert told.returncode == 2
+    assert complaint in told.stderr.splitlines()[0]
+    assert "usage: bash deploy/submit/" in told.stderr
+    assert " train" in told.stderr.splitlines()[-1]
+    assert told.stdout == ""
+
+
+def test_only_training_goes_to_ray() -> None:
+    told = submit("ray.sh", "score_users", "--config", "a.toml", "--as-of", "2026-01-01")
+    assert (told.returncode, "not a job for Ray: score_users" in told.stderr) == (2, True)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_night_is_scored_through_spark_submit(spark: SparkSession, tmp_path: Path) -> None:
+    score_world.write_world(tmp_path, spark)
+    (tmp_path / "night.toml").write_text(SCORING)
+    night = str(score_world.NIGHT)
+    told = submit("spark.sh", "score_users", "--config", str(tmp_path / "night.toml"), "--as-of", night, timeout=300)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "5 users scored by spend_rate" in told.stdout
+    run = Run(load(tmp_path / "night.toml", Settings), score_world.NIGHT, "here", spark)
+    assert {row.user_id for row in run.lake.read("scores").collect()} == score_world.ELIGIBLE
+    before = run.lake.version("scores")
+    score_users.main(run)
+    assert run.lake.version("scores") == before  # here the same inputs are recognised as the same
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_job_that_fails_under_spark_submit_ends_with_its_own_exit_code(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.toml")
+    told = submit("spark.sh", "score_users", "--config", missing, "--as-of", "2026-01-01", timeout=300)
+    assert (told.returncode, "error: InputMissing: configuration" in told.stderr) == (3, True), told.stderr
+
+
+@dataclass(frozen=True)
+class Head:
+    """A Ray head of our own: where its jobs are taken, and the token that opens it."""
+
+    address: str
+    variables: Mapping[str, str]
+
+    def status(self, token: str | None) -> int:
+        """The HTTP status of a look at the list of jobs."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"{self.address}/api/jobs/", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """A head on loopback behind a token, stopped by a signal to its own process."""
+    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    port, dashboard = free_ports(2)
+    scratch = tempfile.mkdtemp(prefix="ray")  # short: the path of a socket has about a hundred letters
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    command = [str(BIN / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=2"]
+    command += [f"--temp-dir={scratch}", "--object-store-memory=200000000", "--disable-usage-stats"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    with open(Path(scratch) / "head.log", "wb") as log:
+        process = subprocess.Popen(command, env=kept | variables | {"PATH": path}, stdout=log, stderr=log)
+    made = Head(f"http://127.0.0.1:{dashboard}", variables | {"RAY_API_ADDRESS": f"http://127.0.0.1:{dashboard}"})
+    try:
+        wait_for(made, process, Path(scratch) / "head.log")
+        yield made
+    finally:
+        process.terminate()
+        process.wait(timeout=90)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_for(head: Head, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns once jobs are taken."""
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()
+        try:
+            if head.status(head.variables["RAY_AUTH_TOKEN"]) == 200:
+                return
+        except OSError:
+            pass  # nobody listens yet
+        time.sleep(0.5)
+    raise AssertionError(f"the head takes no jobs after 2 minutes: {log.read_text()}")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_without_its_token_the_cluster_takes_no_job(head: Head, tmp_path: Path) -> None:
+    assert head.status(None) == 401
+    assert head.status("0" * 64) == 403
+    assert head.status(head.variables["RAY_AUTH_TOKEN"]) == 200
+    place = {"RAY_API_ADDRESS": head.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    told = submit("ray.sh", "train", "--config", str(tmp_path / "none.toml"), "--as-of", "2026-01-01", **place)
+    assert told.returncode != 0
+    assert "403" in told.stdout + told.stderr or "nvalid" in told.stdout + told.stderr
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.spark
+def test_a_tiny_shop_is_trained_through_ray_job_submit(spark: SparkSession, head: Head, tmp_path: Path) -> None:
+    config = tiny_world.write_shop(tmp_path)
+    cluster = config.read_text().replace("workers = 0", 'workers = 1\naddress = "auto"').replace("folds = 2", "folds = 1")
+    config.write_text(cluster.replace("steps = 12", "steps = 2"))
+    run = Run(tiny_world.settings_of(config), tiny_world.AS_OF, "here", spark)
+    assert (run.settings.train.ray.workers, run.settings.train.ray.address) == (1, "auto")
+    for job in (land_files, ingest_events, build_features, build_examples):
+        job.main(run)
+    night = str(tiny_world.AS_OF)
+    told = submit("ray.sh", "train", "--config", str(config), "--as-of", night, timeout=400, **head.variables)
+    assert told.returncode == 0, told.stdout + told.stderr
+    folder = tmp_path / "lake" / "training" / night
+    trained = folder / json.loads((folder / "latest.json").read_text())["run"]
+    said = json.loads((trained / "run.json").read_text())
+    assert said["origins"][-1] == night
+    assert {"lstm", "boosting_g", "spend_rate"} <= set(said["candidates"])
+    for origin in said["origins"]:
+        assert (trained / said["bundles"][origin]["lstm"] / "digests.json").exists()
+        for fit in said["examples_read"][origin]["lstm"]:
+            assert [len(ranks) for ranks in fit] == [1] * len(fit)  # one worker read it all
