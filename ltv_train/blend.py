@@ -153,6 +153,7 @@ def write_blend(
         "name": name,
         "horizons_days": list(horizons),
         "trained_horizons": min(int(one.config.get("trained_horizons", len(horizons))) for one in kept.values()),
+        "never_bought": next(iter(kept.values())).config.get("never_bought"),
         **weights.to_dict(),
     }
     return write(parent, kind="blend", config=config, files={}, members=kept)

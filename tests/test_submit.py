@@ -183,7 +183,9 @@ def test_without_its_token_the_cluster_takes_no_job(head: Head, tmp_path: Path) 
 @pytest.mark.spark
 def test_a_tiny_shop_is_trained_through_ray_job_submit(spark: SparkSession, head: Head, tmp_path: Path) -> None:
     config = tiny_world.write_shop(tmp_path)
-    cluster = config.read_text().replace("workers = 0", 'workers = 1\naddress = "auto"').replace("folds = 2", "folds = 1")
+    cluster = (
+        config.read_text().replace("workers = 0", 'workers = 1\naddress = "auto"').replace("folds = 2", "folds = 1")
+    )
     config.write_text(cluster.replace("steps = 12", "steps = 2"))
     run = Run(tiny_world.settings_of(config), tiny_world.AS_OF, "here", spark)
     assert (run.settings.train.ray.workers, run.settings.train.ray.address) == (1, "auto")

@@ -130,7 +130,7 @@ def deliver(
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> bytes:
-    """RFC 4180 in UTF-8 with header and LF; empty is unknown; text that a spreadsheet would run gets a quote in front."""
+    """RFC 4180 in UTF-8 with header and LF; empty is unknown; text that a spreadsheet would run gets a quote first."""
     lines = [_line(names), *(_line([_cell(row[name]) for name in names]) for row in rows)]
     return "".join(lines).encode()
 

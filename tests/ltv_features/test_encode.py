@@ -147,6 +147,13 @@ def test_moments_of_pieces_are_the_moments_of_the_whole() -> None:
     assert moments.mean_and_deviation == pytest.approx((values.mean(), values.std()), rel=1e-9)
 
 
+def test_weights_count_a_value_as_often_as_they_say() -> None:
+    weighted, repeated = Moments(), Moments()
+    weighted.add(np.array([1.0, 4.0, np.nan]), np.array([3, 1, 9]))
+    repeated.add(np.array([1.0, 1.0, 1.0, 4.0]))
+    assert weighted.mean_and_deviation == pytest.approx(repeated.mean_and_deviation)
+
+
 def test_a_tally_counts_by_value_and_knows_the_median() -> None:
     tally = Tally()
     assert tally.median() == 0

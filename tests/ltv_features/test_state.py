@@ -134,6 +134,11 @@ def test_a_user_with_one_row_of_any_kind_has_a_state(kind: str) -> None:
     assert made.to_pylist() == naive.states(kernel_events([event("a", kind, 1, **fields)]))
 
 
+def test_every_number_of_stars_is_counted_and_a_review_without_is_not() -> None:
+    rows = [event("a", "review", 1, event_key=stars, rating=stars) for stars in (0, 1, 2, 3, 3, 4, 5)]
+    assert build(rows)["stars"].to_pylist() == [[1, 1, 2, 1, 1]]
+
+
 def test_two_ids_with_the_same_hash_stay_two_users() -> None:
     made = build([event("A", "view", 1), event("a", "view", 2), event("a", "view", 3)])
     assert made["user_key"].to_pylist() == [made["user_key"][0].as_py()] * 2

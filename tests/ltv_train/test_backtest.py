@@ -137,9 +137,7 @@ def test_the_blend_of_an_origin_is_put_together_from_its_members_there(
 ) -> None:
     made = backtest.candidate(str(folder), judged, ORIGINS[-1], "blend", str(tmp_path))
     members = {name: made.member(name).digest for name in ("boosting_g", "boosting_e", "lstm")}
-    assert members == {
-        name: backtest.bundle_of(str(folder), judged.run, ORIGINS[-1], name).digest for name in members
-    }
+    assert members == {name: backtest.bundle_of(str(folder), judged.run, ORIGINS[-1], name).digest for name in members}
 
 
 def test_a_refit_that_moved_the_total_is_held_and_a_calm_one_is_not(tmp_path: Path) -> None:
@@ -165,8 +163,12 @@ def test_without_a_past_origin_the_blend_serves_and_nothing_is_measured(tmp_path
     made = backtest.judge(str(tmp_path), run, empty, production=None, settings=SETTINGS, seed=1)
     assert (made.verdict.promoted, made.verdict.grade, made.folds, made.measures) == ("blend", "U", (), ())
     assert set(made.weights.mean) == {1 / 3}
-    assert made == backtest.checked_after_refit(str(tmp_path), made, some_examples(3, seed=1), production=None, settings=SETTINGS)
-    assert "no past origin has matured" in promotion.report(made, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    assert made == backtest.checked_after_refit(
+        str(tmp_path), made, some_examples(3, seed=1), production=None, settings=SETTINGS
+    )
+    assert "no past origin has matured" in promotion.report(
+        made, as_of="2026-02-26", currency="EUR", minor_per_unit=100
+    )
 
 
 def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(

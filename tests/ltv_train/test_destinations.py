@@ -85,7 +85,9 @@ def test_nasty_ids_come_back_as_they_were_and_start_no_formula(tmp_path: Path) -
     read = [row["user_id"] for row in read_back(tmp_path / "one")]
     assert not [user for user in read if user.startswith(("=", "+", "-", "@", "\t", "\r"))]
     runs = ("=", "+", "-", "@")
-    assert [user[1:] if user.startswith("'") and user.lstrip("'").startswith(runs) else user for user in read] == sorted(NASTY)
+    assert [
+        user[1:] if user.startswith("'") and user.lstrip("'").startswith(runs) else user for user in read
+    ] == sorted(NASTY)
     content = (tmp_path / "one" / "part-00000.csv").read_bytes()
     assert content.endswith(b"\n")
     assert b"\r\n" not in content
@@ -120,7 +122,9 @@ def test_the_manifest_says_what_the_data_are_and_both_are_private(tmp_path: Path
 
 def test_the_manifest_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written, private = [], destinations._private
-    monkeypatch.setattr(destinations, "_private", lambda path, content: (written.append(path.name), private(path, content)))
+    monkeypatch.setattr(
+        destinations, "_private", lambda path, content: (written.append(path.name), private(path, content))
+    )
     destinations.deliver(tmp_path / "one", rows_of("anna"), TABLE, {}, NOBODY)
     assert written == ["part-00000.csv", "manifest.json"]
     (tmp_path / "one" / "manifest.json").unlink()
@@ -139,7 +143,7 @@ def test_a_file_that_was_changed_after_delivery_is_refused(tmp_path: Path) -> No
     assert destinations.delivered(tmp_path / "one")
     data = tmp_path / "one" / "part-00000.csv"
     data.write_bytes(data.read_bytes().replace(b"anna", b"Anna"))
-    with pytest.raises(ContractBroken, match="part-00000.csv: expected SHA-256"):
+    with pytest.raises(ContractBroken, match=r"part-00000.csv: expected SHA-256"):
         destinations.delivered(tmp_path / "one")
     data.unlink()
     with pytest.raises(ContractBroken, match=r"part-00000.csv.*missing"):

@@ -59,7 +59,10 @@ def test_a_fold_joins_by_user_and_adds_periods_up_to_horizons(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("keys", "counts"),
-    [([3, 5], "predicted 2 users, outcomes are known for 3, 2 in common"), ([3, 5, 8], "predicted 3 .* 3, 2 in common")],
+    [
+        ([3, 5], "predicted 2 users, outcomes are known for 3, 2 in common"),
+        ([3, 5, 8], "predicted 3 .* 3, 2 in common"),
+    ],
 )
 def test_a_candidate_that_did_not_predict_all_users_is_refused(tmp_path: Path, keys: list[int], counts: str) -> None:
     store(tmp_path, keys, [1.0] * len(keys))

@@ -100,7 +100,8 @@ def test_a_published_night_names_versions_and_digests_and_is_published_once(
     row = nights.published(lake, NIGHT)
     assert row is not None
     assert row["table_versions"] == {
-        name: lake.version(name) for name in ("events", "users", "items", "user_state", "user_items", "scores", "models")
+        name: lake.version(name)
+        for name in ("events", "users", "items", "user_state", "user_items", "scores", "models")
     }
     model = lake.read("models").first()
     assert (row["model_digest"], row["recommender_digest"]) == (model.digest, "")

@@ -60,7 +60,11 @@ def test_the_promise_is_that_of_the_night(rows: list[dict], lake: Lake) -> None:
     scored = {row.user_id: row for row in lake.read("scores").collect()}
     for days in HORIZONS:
         for user, row in of(rows, "published", days).items():
-            promised = [scored[user][f"pltv_{days}"], scored[user][f"pltv_{days}_p50"], scored[user][f"p_purchase_{days}"]]
+            promised = [
+                scored[user][f"pltv_{days}"],
+                scored[user][f"pltv_{days}_p50"],
+                scored[user][f"p_purchase_{days}"],
+            ]
             assert [row["pltv"], row["pltv_p50"], row["p_purchase"]] == promised
 
 

@@ -61,7 +61,9 @@ def test_money_leaves_in_units_of_the_currency() -> None:
     rows = rows_of(scorer().scored(states({"anna": 2_000, "bert": 500}), Mirror()))
     assert [rows["anna"][name] for name in ("pltv_30", "pltv_90", "pltv_30_p50", "pltv_90_p50")] == [20, 40, 10, 20]
     assert [rows["bert"][name] for name in ("pltv_30", "p_purchase_30", "p_churn_90")] == [5, 0.5, 0.5]
-    assert {(row["score_source"], row["model_digest"], row["as_of"]) for row in rows.values()} == {("model", "abc", NIGHT)}
+    assert {(row["score_source"], row["model_digest"], row["as_of"]) for row in rows.values()} == {
+        ("model", "abc", NIGHT)
+    }
     yen = rows_of(scorer(minor_per_unit=1).scored(states({"anna": 2_000}), Mirror()))
     assert yen["anna"]["pltv_30"] == 2_000
 

@@ -94,10 +94,22 @@ def test_without_states_of_the_night_nothing_is_scored(spark: SparkSession, tmp_
 def unranked(spark: SparkSession, values: list[float]) -> DataFrame:
     kept = [c for c in TABLE.columns if c.name not in ("value_decile", "value_tier", "input_digest")]
     rows = [
-        tuple({"user_id": f"u{place:02}", "as_of": NIGHT, "pltv_90": value, "score_source": "model"}.get(c.name) for c in kept)
+        tuple(
+            {"user_id": f"u{place:02}", "as_of": NIGHT, "pltv_90": value, "score_source": "model"}.get(c.name)
+            for c in kept
+        )
         for place, value in enumerate(values)
     ]
-    return spark.createDataFrame([tuple(0.0 if v is None and c.type == "float64" else "x" if v is None else v for v, c in zip(row, kept, strict=True)) for row in rows], spark_schema(kept))
+    return spark.createDataFrame(
+        [
+            tuple(
+                0.0 if v is None and c.type == "float64" else "x" if v is None else v
+                for v, c in zip(row, kept, strict=True)
+            )
+            for row in rows
+        ],
+        spark_schema(kept),
+    )
 
 
 def test_deciles_and_tiers_follow_the_rank_and_equal_values_share_them(spark: SparkSession) -> None:
