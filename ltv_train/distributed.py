@@ -22,7 +22,7 @@ from ltv_features.errors import TrainingFailed
 from ltv_train import checkpoint, data
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import RaySettings
-from ltv_train.fits import FitResult, NetworkFit, Place, run_all
+from ltv_train.fits import Fit, FitResult, Place, run_all
 from ltv_train.loop import Ranks
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,7 @@ _ALLOCATOR = {
 """Keeps glibc from handing memory back after every step: 1.4 to 2 times faster training on CPUs."""
 
 
-def run_fits(
-    fits: Sequence[NetworkFit], *, ray_settings: RaySettings, storage_path: str, run_name: str
-) -> list[FitResult]:
+def run_fits(fits: Sequence[Fit], *, ray_settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
     """The results in the order of `fits`. `run_name` must name the work (a digest of everything that decides the
     result): the same name below the same absolute `storage_path` goes on where it stopped.
 
@@ -55,7 +53,7 @@ def run_fits(
     return _with_ray(list(fits), ray_settings, storage_path, run_name)
 
 
-def _with_ray(fits: list[NetworkFit], settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
+def _with_ray(fits: list[Fit], settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
     _choose_token(settings)
     import ray
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -110,7 +108,7 @@ def _open(settings: RaySettings) -> None:
     )
 
 
-def _trainer(fits: list[NetworkFit], settings: RaySettings, storage_path: str, run_name: str) -> Any:
+def _trainer(fits: list[Fit], settings: RaySettings, storage_path: str, run_name: str) -> Any:
     import ray.train as train
     from ray.train.torch import TorchConfig, TorchTrainer
 

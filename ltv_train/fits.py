@@ -6,45 +6,54 @@ Every rank runs the same code; nothing here knows whether there is one or many, 
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
-from ltv_features.contract import NUMERIC_FIELDS
-from ltv_features.encode import Encoding
-from ltv_train import checkpoint, data, loop, models
-from ltv_train.anchors import Anchors
-from ltv_train.batch import Batch
+from ltv_train import checkpoint, data, loop
 from ltv_train.config import NetworkSettings
-from ltv_train.inputs import Inputs
 from ltv_train.loop import Learner, Ranks, Recipe
-from ltv_train.models import Shape
 from ltv_train.plan import Plan
-from ltv_train.sizes import rank_batch, steps_for, width_for
+from ltv_train.sizes import rank_batch, steps_for
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class NetworkFit:
-    """One fit: the folder of a shard set, settings, what was fitted on its training rows, a seed.
+class Fit(Protocol):
+    """One network to be fitted, as values that travel to a worker, and what it is made of.
 
     `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
     the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
-    earlier fits of the same run whose median choice is taken instead.
+    earlier fits whose median epochs are taken.
     """
 
-    name: str
-    shards: str
-    settings: NetworkSettings
-    encoding: Encoding
-    anchors: Anchors
-    seed: int
-    epochs: int | None = None
-    epochs_of: tuple[str, ...] = ()
+    @property
+    def name(self) -> str: ...
+    @property
+    def shards(self) -> str: ...
+    @property
+    def settings(self) -> NetworkSettings: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def epochs(self) -> int | None: ...
+    @property
+    def epochs_of(self) -> tuple[str, ...]: ...
+
+    def shape(self, manifest: data.Manifest) -> dict[str, Any]:
+        """Sizes of the network, JSON-able; stored with the weights."""
+
+    def network(self, manifest: data.Manifest) -> nn.Module:
+        """The network before its first step."""
+
+    def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> loop.Step:
+        """One step's columns as tensors; no rows become one row of weight 0."""
+
+    def frozen(self, epochs: int) -> Self:
+        """The same fit for a given number of epochs."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class _Progress:
     epochs_without_gain: int = 0
 
 
-def run_all(fits: Sequence[NetworkFit], place: Place, keeper: Keeper) -> list[FitResult]:
+def run_all(fits: Sequence[Fit], place: Place, keeper: Keeper) -> list[FitResult]:
     """The results of all fits in order; goes on from the keeper's latest state, at the right fit and epoch."""
     torch.set_num_threads(1)
     kept = keeper.latest() or {"done": [], "current": None}
@@ -112,20 +121,18 @@ def run_all(fits: Sequence[NetworkFit], place: Place, keeper: Keeper) -> list[Fi
     return [FitResult(**result) for result in done]
 
 
-def frozen(fit: NetworkFit, done: Sequence[Mapping[str, Any]]) -> NetworkFit:
+def frozen(fit: Fit, done: Sequence[Mapping[str, Any]]) -> Fit:
     """The fit with its epochs taken from the finished fits that it names; as it is when it names none."""
     chosen = [result["epochs"] for result in done if result["name"] in fit.epochs_of]
-    return replace(fit, epochs=round(median(chosen))) if chosen else fit
+    return fit.frozen(round(median(chosen))) if chosen else fit
 
 
-def _epochs(fit: NetworkFit, place: Place, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """Trains epoch by epoch; each item is the state after an epoch, the last one with the result."""
     source = _Source(fit, place.ranks)
-    examples = source.manifest.examples("train")
-    shape = _shape(fit, source.manifest, examples)
     steps_per_epoch = len(source.plan("train", 0).steps)
     steps = fit.epochs * steps_per_epoch if fit.epochs else steps_for(fit.settings, steps_per_epoch)
-    learner = _learner(fit, shape, steps, place)
+    learner = _learner(fit, source.manifest, steps, place)
     progress = _Progress()
     if state is not None:
         checkpoint.restore(learner, state["learner"])
@@ -136,10 +143,12 @@ def _epochs(fit: NetworkFit, place: Place, state: dict[str, Any] | None) -> Iter
     while not finished:
         finished = _epoch(fit, learner, progress, source, place)
         state = {"learner": checkpoint.state_of(learner), "progress": vars(progress)}
-        yield state | ({"result": vars(_result(fit, shape, learner, progress))} if finished else {})
+        yield state | (
+            {"result": vars(_result(fit, fit.shape(source.manifest), learner, progress))} if finished else {}
+        )
 
 
-def _epoch(fit: NetworkFit, learner: Learner, progress: _Progress, source: "_Source", place: Place) -> bool:
+def _epoch(fit: Fit, learner: Learner, progress: _Progress, source: "_Source", place: Place) -> bool:
     """One epoch with its validation; says whether the fit is finished."""
     checkpoint.seed_epoch(fit.seed, progress.epoch, place.ranks.rank)
     batches = source.batches("train", progress.epoch)
@@ -169,12 +178,12 @@ def _patient(patience: int, learner: Learner, progress: _Progress, validated: fl
     return progress.epochs_without_gain < patience
 
 
-def _result(fit: NetworkFit, shape: Shape, learner: Learner, progress: _Progress) -> FitResult:
+def _result(fit: Fit, shape: dict[str, Any], learner: Learner, progress: _Progress) -> FitResult:
     weights = progress.best_weights or learner.averaged.state_dict()
     return FitResult(
         name=fit.name,
         weights={name: value.detach().cpu().clone() for name, value in weights.items()},
-        shape=shape.to_dict(),
+        shape=shape,
         epochs=progress.best_epoch or progress.epoch,
         steps=progress.best_step or learner.step,
         skipped_steps=learner.skipped,
@@ -183,31 +192,17 @@ def _result(fit: NetworkFit, shape: Shape, learner: Learner, progress: _Progress
     )
 
 
-def _shape(fit: NetworkFit, manifest: data.Manifest, examples: int) -> Shape:
-    return Shape(
-        vocabulary=fit.encoding.vocabulary_sizes,
-        numeric=len(NUMERIC_FIELDS),
-        aggregates=len(manifest.aggregates),
-        periods=len(manifest.periods_days),
-        width=width_for(fit.settings, examples),
-        layers=fit.settings.layers,
-        dropout=fit.settings.dropout,
-    )
-
-
-def _learner(fit: NetworkFit, shape: Shape, steps: int, place: Place) -> Learner:
+def _learner(fit: Fit, manifest: data.Manifest, steps: int, place: Place) -> Learner:
     settings = fit.settings
-    network = models.build(settings.encoder, shape, residual=settings.residual_on_anchor, seed=fit.seed)
     recipe = Recipe(steps, settings.learning_rate, settings.weight_decay, settings.clip_norm)
-    return loop.start(network.to(place.device), recipe, place.wrap)
+    return loop.start(fit.network(manifest).to(place.device), recipe, place.wrap)
 
 
 class _Source:
     """The batches of one fit for one rank."""
 
-    def __init__(self, fit: NetworkFit, ranks: Ranks) -> None:
+    def __init__(self, fit: Fit, ranks: Ranks) -> None:
         self.manifest = data.load_manifest(fit.shards)
-        self._inputs = Inputs(fit.encoding, fit.anchors, self.manifest.periods_days)
         self._fit, self._ranks = fit, ranks
 
     def plan(self, split: str, epoch: int) -> Plan:
@@ -217,8 +212,8 @@ class _Source:
             seed=self._fit.seed, epoch=epoch,
         )  # fmt: skip
 
-    def batches(self, split: str, epoch: int) -> Iterator[Batch]:
+    def batches(self, split: str, epoch: int) -> Iterator[loop.Step]:
         if not self.manifest.splits.get(split):
             return
         for step in data.padded_batches(self.manifest, split, self.plan(split, epoch)):
-            yield self._inputs.batch(step.columns, at_origin=False)
+            yield self._fit.batch(step.columns, self.manifest)

@@ -10,14 +10,12 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from ltv_features.errors import TrainingFailed
-from ltv_train.batch import Batch
-from ltv_train.models.heads import LOSS_TERMS, LOSS_WEIGHTS
-from ltv_train.models.value import ValueNetwork
 
 log = logging.getLogger(__name__)
 WARM_UP_SHARE = 0.05
@@ -25,6 +23,15 @@ AVERAGED_SHARE = 0.1
 """The weight average looks back over about this share of all steps."""
 MOST_SKIPPED_IN_A_ROW = 5
 _LOG_SECONDS = 10.0
+
+
+class Step(Protocol):
+    """What a network eats in one step; `weight` [B] is 0 for a row that must not count."""
+
+    @property
+    def weight(self) -> Tensor: ...
+
+    def to(self, device: torch.device) -> Self: ...
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,13 @@ class Learner:
     """Everything that changes while a network learns; a checkpoint holds exactly this.
 
     `model` may be wrapped for several ranks and shares its weights with `bare`; `averaged` is the running mean of the
-    weights and is what is validated and published; `scales` are the loss terms at the start.
+    weights and is what is validated and published; `scales` are the loss terms at the start. A network owns its loss:
+    `loss(said, batch)` gives sums by term and the weight they are to be divided by, `loss_weights` what a term counts.
     """
 
     model: nn.Module
-    bare: ValueNetwork
-    averaged: ValueNetwork
+    bare: Any
+    averaged: Any
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     recipe: Recipe
@@ -75,9 +83,7 @@ class Epoch:
     examples: int
 
 
-def start(
-    network: ValueNetwork, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model
-) -> Learner:
+def start(network: nn.Module, recipe: Recipe, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> Learner:
     """A learner before its first step; `wrap` makes the model that ranks share.
 
     From here on this process uses one torch thread: on CPUs, processes are what runs side by side.
@@ -101,9 +107,7 @@ def rate(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
-def train_epoch(
-    learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device, name: str = ""
-) -> Epoch:
+def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
     """One pass over `batches`, ending early when all steps of the recipe are done.
 
     Raises TrainingFailed when five steps in a row had a loss or gradient that is not finite.
@@ -124,15 +128,15 @@ def train_epoch(
     return Epoch(total / weight if weight else math.nan, learner.step - first, examples)
 
 
-def validate(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> float:
+def validate(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device) -> float:
     """The loss of the averaged weights over all ranks; NaN when there is nothing to validate on."""
     sums = _sums(learner, batches, ranks, device)
     if learner.scales is None or not sums[-1] > 0:
         return math.nan
-    return float(_weighted(sums[:-1] / sums[-1], learner.scales.double().cpu()))
+    return float(_weighted(learner, sums[:-1] / sums[-1], learner.scales.double().cpu()))
 
 
-def weigh(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> None:
+def weigh(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device) -> None:
     """Measures the loss terms before the first step, over rows of every length: from there on they weigh alike.
 
     Without rows the first step's batch decides, whose rows are all about equally long.
@@ -142,20 +146,20 @@ def weigh(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torc
         learner.scales = (sums[:-1] / sums[-1]).abs().clamp(min=1e-3).float().to(device)
 
 
-def _sums(learner: Learner, batches: Iterable[Batch], ranks: Ranks, device: torch.device) -> Tensor:
+def _sums(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device) -> Tensor:
     """Sums of the loss terms and of the weight over all ranks, by the averaged weights."""
-    sums = torch.zeros(len(LOSS_TERMS) + 1, dtype=torch.float64)
+    sums = torch.zeros(len(learner.bare.loss_weights) + 1, dtype=torch.float64)
     with torch.no_grad():
         for batch in batches:
             here = batch.to(device)
-            parts, weight = learner.averaged.head.loss(learner.averaged(here), here.labels, here.weight)
+            parts, weight = learner.averaged.loss(learner.averaged(here), here)
             sums += torch.cat([parts, weight[None]]).double().cpu()
     return ranks.total(sums)
 
 
-def _step(learner: Learner, batch: Batch, ranks: Ranks) -> tuple[float, float]:
+def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     """The step's loss over all ranks and its weight, (0, 0) for a skipped step."""
-    sums, weight = learner.bare.head.loss(learner.model(batch), batch.labels, batch.weight)
+    sums, weight = learner.bare.loss(learner.model(batch), batch)
     everywhere = ranks.total(torch.cat([sums.detach(), weight[None]]))
     of_all = everywhere[-1].clamp(min=1e-9)
     if learner.scales is None and bool(torch.isfinite(everywhere).all()) and everywhere[-1] > 0:
@@ -163,7 +167,7 @@ def _step(learner: Learner, batch: Batch, ranks: Ranks) -> tuple[float, float]:
     learner.optimiser.zero_grad(set_to_none=True)
     usable = learner.scales is not None and bool(torch.isfinite(everywhere).all())
     if usable and learner.scales is not None:
-        (_weighted(sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
+        (_weighted(learner, sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(learner.bare.parameters(), learner.recipe.clip_norm)
         usable = bool(torch.isfinite(norm))
     learner.step += 1
@@ -174,11 +178,11 @@ def _step(learner: Learner, batch: Batch, ranks: Ranks) -> tuple[float, float]:
     learner.optimiser.step()
     learner.schedule.step()
     _average(learner)
-    return float(_weighted(everywhere[:-1] / of_all, learner.scales)), float(everywhere[-1])
+    return float(_weighted(learner, everywhere[:-1] / of_all, learner.scales)), float(everywhere[-1])
 
 
-def _weighted(terms: Tensor, scales: Tensor) -> Tensor:
-    return (terms / scales * terms.new_tensor(LOSS_WEIGHTS)).sum()
+def _weighted(learner: Learner, terms: Tensor, scales: Tensor) -> Tensor:
+    return (terms / scales * terms.new_tensor(learner.bare.loss_weights)).sum()
 
 
 def _skip(learner: Learner) -> None:

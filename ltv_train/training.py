@@ -28,9 +28,10 @@ from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Built, Material
 from ltv_train.config import TrainSettings
 from ltv_train.data import Arrays, Manifest
-from ltv_train.fits import FitResult, NetworkFit
+from ltv_train.fits import FitResult
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
+from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger("ltv.train")
 NETWORK = "lstm"

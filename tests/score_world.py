@@ -1,7 +1,8 @@
-"""Seven customers whose states, scores and published night are small enough to check by hand.
+"""Eight customers whose states, scores and published night are small enough to check by hand.
 
 anna and gus are twins with three orders, bert has one, cleo only looked; dora objects (she said so after the night),
-emil has a dated profile and no event, fred an undated one and no event. After the night anna buys, sends back, buys.
+emil has a dated profile and no event, fred an undated one and no event, hugo bought and has two undated profiles of
+which one objects. After the night anna buys, sends back, buys.
 """
 
 import shutil
@@ -24,7 +25,7 @@ from tests.value_world import some_examples, some_material
 
 NIGHT = date(2026, 4, 1)
 HORIZONS = (30, 90)
-KEYS = {"anna": 11, "gus": 12, "bert": 13, "cleo": 14, "dora": 15, "emil": 16, "fred": 17}
+KEYS = {"anna": 11, "gus": 12, "bert": 13, "cleo": 14, "dora": 15, "emil": 16, "fred": 17, "hugo": 18}
 ELIGIBLE = {"anna", "bert", "cleo", "emil", "gus"}
 NEVER = {"mean_minor": [150.0, 450.0], "p_purchase": [0.1, 0.25]}
 """What customers without an order are worth: 1.50 in 30 days, 4.50 in 90."""
@@ -39,6 +40,7 @@ HAPPENED = (
     ("bert", -50, "purchase", 1_000),
     ("cleo", -3, "view", 0),
     ("dora", -20, "purchase", 9_000),
+    ("hugo", -20, "purchase", 9_000),
     ("anna", 0, "purchase", 3_000),
     ("anna", 10, "refund", 1_000),
     ("anna", 29, "view", 0),
@@ -52,6 +54,8 @@ PROFILES = (
     ("dora", 5, True, True),
     ("emil", -10, True, False),
     ("fred", None, False, False),
+    ("hugo", None, False, True),
+    ("hugo", None, False, False),
 )
 """(who, days after the night or None for an undated one, dated, objects)."""
 
@@ -155,7 +159,15 @@ def _write_events(lake: Lake) -> None:
 
 def _write_profiles(lake: Lake) -> None:
     rows = [
-        (who, KEYS[who], datetime(1970, 1, 1, tzinfo=UTC) if days is None else midnight(days), "{}", 1, dated, objects)
-        for who, days, dated, objects in PROFILES
+        (
+            who,
+            KEYS[who],
+            datetime(1970, 1, 1, tzinfo=UTC) if days is None else midnight(days),
+            "{}",
+            number,
+            dated,
+            objects,
+        )
+        for number, (who, days, dated, objects) in enumerate(PROFILES)
     ]
     lake.upsert(lake.spark.createDataFrame(rows, spark_schema(contract.USERS)), contract.USERS)

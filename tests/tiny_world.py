@@ -75,7 +75,7 @@ min_child = 5
 [gate]
 bootstrap = 50
 min_refit_spearman = 0.0
-max_refit_total_shift = 9.0
+max_refit_total_shift = 1.0
 
 [recommend]
 dimension = 8

@@ -1,16 +1,18 @@
 """The value network: an encoder, the aggregates and the anchor beside it, and the value head on top."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ltv_train.batch import Batch
 from ltv_train.models.aligned import AlignedLinear
-from ltv_train.models.heads import Params, ValueHead
+from ltv_train.models.heads import LOSS_WEIGHTS, Params, ValueHead
 from ltv_train.models.shape import Shape
 
 
 class ValueNetwork(nn.Module):
     """Any encoder under the value head; aggregates and the anchor's log join after the encoder."""
+
+    loss_weights = LOSS_WEIGHTS
 
     def __init__(self, encoder: nn.Module, shape: Shape, *, residual: bool) -> None:
         super().__init__()
@@ -32,3 +34,7 @@ class ValueNetwork(nn.Module):
         joined = torch.cat([encoded.summary, self.dense(batch.aggregates), batch.anchor_log], dim=1)
         said: Params = self.head(self.trunk(joined), batch.anchor_log)
         return said
+
+    def loss(self, said: Params, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sums of the head's loss terms over the batch, and the weight they are to be divided by."""
+        return self.head.loss(said, batch.labels, batch.weight)

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import contract, features
 from ltv_features.errors import GateHeld
 from ltv_features.tables import Lake, kernel_events_as_of
+from ltv_train.score.udf import FALLBACK
 from ltv_train.score.users import eligible_states
 
 PINNED = ("events", "users", "items", "user_state", "user_items", "scores", "recommendations", "models")
+_MAX_FALLBACK_SHARE = 0.01
+"""A poison row is an accident; a model that fails for more than these and more than one must not pass as a night."""
 _AUDIT_EVERY = 1000
 _AUDIT_AT_LEAST = 20
 
@@ -28,24 +31,38 @@ def hold(problems: list[str], night: date) -> None:
 
 
 def score_problems(scores: DataFrame, states: DataFrame) -> list[str]:
-    """What is wrong with the scores of a night: users missing, twice, or strangers; numbers not finite or negative."""
-    ids = scores.select("user_id")
-    rows, users = scores.count(), ids.distinct().count()
-    problems = [] if rows == users else [f"scores: {rows} rows for {users} users; expected one each"]
-    missing = states.select("user_id").join(ids, on="user_id", how="left_anti").count()
-    strangers = ids.join(states.select("user_id"), on="user_id", how="left_anti").count()
-    if missing or strangers:
-        problems.append(f"scores: {missing} eligible users have no row, {strangers} rows are of no eligible user")
-    numbers = [name for name, kind in scores.dtypes if kind == "double"]
-    bad = F.lit(False)
-    for name in numbers:
+    """What is wrong with the scores of a night: users missing, twice or strangers, unusable numbers, a silent model."""
+    bad = F.col("value_decile").isNull() | F.col("value_tier").isNull()
+    for name in [name for name, kind in scores.dtypes if kind == "double"]:
         bad = bad | F.col(name).isNull() | F.isnan(name) | (F.col(name) < 0) | (F.col(name) == float("inf"))
-    unusable = scores.where(bad | F.col("value_decile").isNull() | F.col("value_tier").isNull()).count()
-    return (
-        [*problems, f"scores: {unusable} rows with a number that is missing, negative or not finite"]
-        if unusable
-        else problems
-    )
+    counts = {
+        "rows": F.count("*"),
+        "users": F.countDistinct("user_id"),
+        "unusable": F.count_if(bad),
+        "fallbacks": F.count_if(F.col("score_source") == FALLBACK),
+    }
+    told = _counted(scores, counts)
+    eligible = states.select("user_id", F.lit(True).alias("_eligible"))
+    both = scores.select("user_id", F.lit(True).alias("_scored")).join(eligible, on="user_id", how="full")
+    apart = _counted(both, {name: F.count_if(F.col(f"_{name}").isNull()) for name in ("scored", "eligible")})
+    problems = []
+    if told["rows"] != told["users"]:
+        problems.append(f"scores: {told['rows']} rows for {told['users']} users; expected one each")
+    if any(apart.values()):
+        problems.append(
+            f"scores: {apart['scored']} eligible users have no row, {apart['eligible']} rows are of no eligible user"
+        )
+    if told["unusable"]:
+        problems.append(f"scores: {told['unusable']} rows with a number that is missing, negative or not finite")
+    if told["fallbacks"] > max(1, _MAX_FALLBACK_SHARE * told["rows"]):
+        problems.append(f"scores: the model failed for {told['fallbacks']} of {told['rows']} users; next: read the log")
+    return problems
+
+
+def _counted(frame: DataFrame, counts: Mapping[str, Column]) -> dict[str, int]:
+    """All counts in one pass."""
+    row = frame.agg(*[column.alias(name) for name, column in counts.items()]).first()
+    return {name: int(row[name]) for name in counts} if row is not None else dict.fromkeys(counts, 0)
 
 
 def ledger_problems(lake: Lake, night: date) -> list[str]:
@@ -62,7 +79,9 @@ def audit_problems(lake: Lake, night: date) -> list[str]:
     chosen = F.pmod(F.xxhash64("user_key", F.lit("audit")), F.lit(every)) == 0
     rebuilt = features.user_states(kernel_events_as_of(lake, night).where(chosen), night)
     stored = states.where(chosen)
-    differ = stored.exceptAll(rebuilt).count() + rebuilt.exceptAll(stored).count()
+    signed = stored.withColumn("_sign", F.lit(1)).unionByName(rebuilt.withColumn("_sign", F.lit(-1)))
+    sums = signed.groupBy(*stored.columns).agg(F.abs(F.sum("_sign")).alias("_apart"))
+    differ = _counted(sums, {"rows": F.coalesce(F.sum("_apart"), F.lit(0))})["rows"]
     return [f"self-audit: {differ} rows of user_state differ from a rebuild from events"] if differ else []
 
 

@@ -25,13 +25,18 @@ def eligible_states(lake: Lake, as_of: date, version: int) -> DataFrame:
     profiles = users_as_of(lake, as_of)
     dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
     objecting = (
-        lake.read("users").groupBy("user_id").agg(F.max_by("objects_to_profiling", "valid_from").alias("_objects"))
+        lake.read("users").groupBy("user_id").agg(_latest_objection().alias("_objects"))
         if lake.exists("users")
         else profiles.select("user_id", F.col("objects_to_profiling").alias("_objects"))
     )
     known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
     joined = states.join(dated, on="user_id", how="left").join(objecting, on="user_id", how="left")
     return joined.where(known & ~F.coalesce("_objects", F.lit(False))).select(*states.columns)
+
+
+def _latest_objection() -> Column:
+    """Of profiles that are equally new (undated ones always are) an objecting one counts."""
+    return F.max_by("objects_to_profiling", F.struct("valid_from", "objects_to_profiling"))
 
 
 def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: int) -> Scorer:

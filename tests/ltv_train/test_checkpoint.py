@@ -11,7 +11,8 @@ from ltv_features.errors import TrainingFailed
 from ltv_train import checkpoint
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import NetworkSettings
-from ltv_train.fits import FitResult, NetworkFit, Place, frozen, run_all
+from ltv_train.fits import FitResult, Place, frozen, run_all
+from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
 
 SETTINGS = NetworkSettings(hidden=16, batch_size=64, steps=15, dropout=0.3, encoder="lstm")

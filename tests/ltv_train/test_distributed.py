@@ -12,7 +12,7 @@ import torch
 from ltv_features.errors import ShardsRefused
 from ltv_train import distributed
 from ltv_train.config import NetworkSettings, RaySettings
-from ltv_train.fits import NetworkFit
+from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
 
 

@@ -60,6 +60,15 @@ def test_a_number_that_is_none_is_a_problem(number: str, scores: DataFrame, stat
     assert problems == ["scores: 1 rows with a number that is missing, negative or not finite"]
 
 
+def test_a_model_that_fails_for_more_than_a_stray_user_is_a_problem(scores: DataFrame, states: DataFrame) -> None:
+    for users, expected in (
+        (["anna"], []),
+        (["anna", "bert"], ["scores: the model failed for 2 of 5 users; next: read the log"]),
+    ):
+        source = F.when(F.col("user_id").isin(users), "fallback").otherwise(F.col("score_source"))
+        assert nights.score_problems(scores.withColumn("score_source", source), states) == expected
+
+
 def test_every_reason_is_in_the_message_that_holds_the_night() -> None:
     with pytest.raises(GateHeld, match=r"night 2026-04-01 is held.*2 guard\(s\)\n  - one\n  - two"):
         nights.hold(["one", "two"], NIGHT)

@@ -12,9 +12,13 @@ from ltv_features.contract import KERNEL_EVENTS, TYPE_ID, scores
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
+from ltv_train import bundle, predict
+from ltv_train.baselines import fit_baselines
 from ltv_train.predictions import Predictions, finished
+from ltv_train.score import users
 from ltv_train.score.udf import Scorer, said_of
 from tests.score_world import HORIZONS, NIGHT, rate_bundle
+from tests.value_world import some_material
 
 UNRANKED = [c for c in scores(HORIZONS).columns if c.name not in ("value_decile", "value_tier", "input_digest")]
 DAY_US = 86_400_000_000
@@ -100,6 +104,17 @@ def test_an_error_that_no_row_causes_is_not_hidden_behind_fallbacks() -> None:
     given = states({"anna": 2_000, "bert": 500})
     with pytest.raises(MemoryError):
         scorer().scored(given, Mirror(("anna",), MemoryError("full")))
+
+
+def test_a_horizon_that_nobody_saw_whole_is_marked_in_the_source(tmp_path: Path) -> None:
+    for exposure, source in (((1.0, 1.0), "model"), ((1.0, 0.5), "model_through_anchor")):
+        material = some_material(60, exposure=exposure)
+        built = next(each for each in fit_baselines(material) if each.name == "spend_rate")
+        anchors = material.anchors.at_origin()
+        made = bundle.write(tmp_path, kind=built.kind, config=built.config, files=built.files, anchors=anchors)
+        ours = users.scorer_of({"bundle": made.digest}, str(tmp_path), NIGHT, 100)
+        rows = rows_of(ours.scored(states({"anna": 2_000}, visitors=("cleo",)), predict.open_predictor(made)))
+        assert [rows["anna"]["score_source"], rows["cleo"]["score_source"]] == [source, "segment_mean"]
 
 
 def test_nobody_to_ask_about_is_no_question() -> None:

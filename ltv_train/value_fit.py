@@ -1,0 +1,64 @@
+"""The fit of a value network: a shard set, settings, and what was fitted on its training rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from ltv_features.contract import NUMERIC_FIELDS
+from ltv_features.encode import Encoding
+from ltv_train import data, models
+from ltv_train.anchors import Anchors
+from ltv_train.batch import Batch
+from ltv_train.config import NetworkSettings
+from ltv_train.inputs import Inputs
+from ltv_train.models import Shape, ValueNetwork
+from ltv_train.sizes import width_for
+
+
+@dataclass(frozen=True)
+class NetworkFit:
+    """One fit: the folder of a shard set, settings, what was fitted on its training rows, a seed.
+
+    `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
+    the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
+    earlier fits of the same run whose median choice is taken instead.
+    """
+
+    name: str
+    shards: str
+    settings: NetworkSettings
+    encoding: Encoding
+    anchors: Anchors
+    seed: int
+    epochs: int | None = None
+    epochs_of: tuple[str, ...] = ()
+
+    def sizes(self, manifest: data.Manifest) -> Shape:
+        """Sizes of the network; its width follows the number of examples where the settings do not say."""
+        return Shape(
+            vocabulary=self.encoding.vocabulary_sizes,
+            numeric=len(NUMERIC_FIELDS),
+            aggregates=len(manifest.aggregates),
+            periods=len(manifest.periods_days),
+            width=width_for(self.settings, manifest.examples("train")),
+            layers=self.settings.layers,
+            dropout=self.settings.dropout,
+        )
+
+    def shape(self, manifest: data.Manifest) -> dict[str, Any]:
+        """Sizes as JSON-able values."""
+        return self.sizes(manifest).to_dict()
+
+    def network(self, manifest: data.Manifest) -> ValueNetwork:
+        """The network before its first step, from the seed alone."""
+        settings = self.settings
+        residual = settings.residual_on_anchor
+        return models.build(settings.encoder, self.sizes(manifest), residual=residual, seed=self.seed)
+
+    def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> Batch:
+        """One step's columns, encoded; no rows become one row of weight 0."""
+        return Inputs(self.encoding, self.anchors, manifest.periods_days).batch(columns, at_origin=False)
+
+    def frozen(self, epochs: int) -> Self:
+        """The same fit for a given number of epochs."""
+        return replace(self, epochs=epochs)
