@@ -26,7 +26,7 @@ def main(run: Run) -> None:
         for one in outcomes.measured(happened):
             ranks = f"{one.gini:>8.4f}  {one.spearman:>8.4f}  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"
             print(f"  {one.candidate:<16}{one.horizon_days:>5}{ranks}")
-    told = files.join(root, "training", night, "recommender", "metrics.json")
+    told = files.join(root, "training", night, "recommender", "recommender.json")
     if files.exists(told):
         print("\n  next basket         Recall@20   NDCG@10")
         for name, measures in files.read_json(told)["table"].items():

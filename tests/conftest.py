@@ -11,7 +11,7 @@ from ltv_features.session import open_session
 from ltv_features.tables import Lake
 
 _QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.default.parallelism": "2",
 }
 

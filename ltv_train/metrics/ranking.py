@@ -17,14 +17,16 @@ def hits(ranked: Ranked, baskets: Sequence[Sequence[int]]) -> npt.NDArray[np.boo
     return found
 
 
-def recall_at_k(ranked: Ranked, baskets: Sequence[Sequence[int]], k: int) -> Floats:
+def recall_at_k(ranked: Ranked, baskets: Sequence[Sequence[int]], k: int, sizes: Floats | None = None) -> Floats:
     """[U] share of the full basket among the first k places; an item nobody could rank is a miss.
+
+    `sizes` [U] are given where a basket was larger than the list that is left of it.
 
     >>> recall_at_k(np.array([[5, 9, 7]]), [[7, 5, 1, 2]], k=2)
     array([0.25])
     """
-    sizes = np.array([len(basket) for basket in baskets], np.float64)
-    return np.asarray(hits(ranked[:, :k], baskets).sum(axis=1) / np.maximum(sizes, 1))
+    whole = np.array([len(basket) for basket in baskets], np.float64) if sizes is None else sizes
+    return np.asarray(hits(ranked[:, :k], baskets).sum(axis=1) / np.maximum(whole, 1))
 
 
 def ndcg_at_k(ranked: Ranked, baskets: Sequence[Sequence[int]], k: int) -> Floats:

@@ -163,6 +163,7 @@ def test_each_manifest_names_the_one_before_it(tmp_path: Path) -> None:
     folders = [destinations.folder_of(where, night, "abc") for night in nights]
     for folder in folders:
         destinations.deliver(folder, rows_of("anna"), TABLE, {}, NOBODY)
+    destinations.deliver(folders[1], rows_of("anna"), TABLE, {}, NOBODY)  # again, when a later night is there
     told = [json.loads((folder / "manifest.json").read_text())["previous_manifest"] for folder in folders]
     assert told == [None, "2026-03-30-abc/manifest.json", "2026-03-31-abc/manifest.json"]
     assert folders[0] == tmp_path / "crm" / "2026-03-30-abc"

@@ -1,0 +1,96 @@
+"""Two towers: a customer's history on one side, items on the other, and their inner product.
+
+Shapes: B customers, T history lines, D width, V items, S shared negatives, K targets of a basket. Items are numbered
+from 1 inside the model (0 is padding). Source: Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+Recommendations" (RecSys 2019).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_TARGETS = 4
+_MASKED = -1e4
+
+
+@dataclass(frozen=True)
+class BasketBatch:
+    """`items` int64 [B, T] history, oldest first, 0 behind it; `age_days` [B, T]; `lengths` [B]; `targets` int64
+    [B, K], 0 where there is none or the item is unknown; `weight` [B]."""
+
+    items: Tensor
+    age_days: Tensor
+    lengths: Tensor
+    targets: Tensor
+    weight: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on another device."""
+        values = (self.items, self.age_days, self.lengths, self.targets, self.weight)
+        return type(self)(*(value.to(device) for value in values))
+
+
+class TwoTower(nn.Module):
+    """Customer vectors [B, D] and item vectors [V + 1, D]; a score is their cosine over a temperature plus a bias."""
+
+    loss_weights = (1.0,)
+
+    def __init__(self, popularity: Sequence[float], *, width: int, temperature: float, negatives: int) -> None:
+        super().__init__()
+        counts = torch.tensor([0.0, *popularity], dtype=torch.float32)
+        self.temperature, self.negatives = temperature, min(negatives, len(popularity))
+        self.items = nn.Embedding(len(counts), width, padding_idx=0)
+        nn.init.normal_(self.items.weight, std=0.1)
+        self.bias = nn.Parameter(torch.log(counts.clamp(min=1.0)))
+        self.user = nn.Sequential(nn.Linear(3 * width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.register_buffer("chance", counts.pow(0.75) / counts.pow(0.75).sum().clamp(min=1e-9))
+
+    def forward(self, batch: BasketBatch) -> Tensor:
+        """Customer vectors of length 1, [B, D]: the whole history, the recent one and the last lines, mixed."""
+        x_BTD = self.items(batch.items)
+        real = (batch.items > 0).float()
+        place = torch.arange(batch.items.shape[1], device=batch.items.device)
+        last = real * (place >= (batch.lengths[:, None] - 20)).float()
+        pools = [self._pool(x_BTD, weight) for weight in (real, real * torch.exp(-batch.age_days / 30.0), last)]
+        return functional.normalize(self.user(torch.cat(pools, dim=1)), dim=1)
+
+    def item_vectors(self) -> Tensor:
+        """[V + 1, D] of length 1; row 0 is padding."""
+        return functional.normalize(self.items.weight, dim=1)
+
+    def loss(self, user_BD: Tensor, batch: BasketBatch) -> tuple[Tensor, Tensor]:
+        """Sampled softmax over up to four targets a basket: in-batch and shared negatives, corrected for how often they
+        are drawn, and masked where a negative lies in the customer's own basket."""
+        rows, targets = self._chosen(batch)
+        weight = batch.weight[rows] * (targets > 0)
+        chance = torch.as_tensor(self.chance)
+        drawn = torch.multinomial(chance, self.negatives, replacement=True)
+        offered = torch.cat([targets.clamp(min=1), drawn])
+        vectors = functional.normalize(self.items(offered), dim=1)
+        logits = user_BD[rows] @ vectors.T / self.temperature + self.bias[offered] - torch.log(chance[offered] + 1e-9)
+        own = (batch.targets[rows][:, :, None] == offered[None, None, :]).any(dim=1)
+        mine = torch.arange(len(rows), device=logits.device)
+        own[mine, mine] = False
+        logits = logits.masked_fill(own, _MASKED)
+        losses = functional.cross_entropy(logits, mine, reduction="none")
+        return (losses * weight).sum()[None], weight.sum()
+
+    def _chosen(self, batch: BasketBatch) -> tuple[Tensor, Tensor]:
+        """Rows and targets of at most four known items of each basket, drawn at random; a row without any gives none."""
+        known = batch.targets > 0
+        order = torch.rand(known.shape, device=known.device) + 2.0 * ~known
+        picked = batch.targets.gather(1, order.argsort(dim=1)[:, :_TARGETS])
+        rows = torch.arange(len(picked), device=picked.device).repeat_interleave(picked.shape[1])
+        flat = picked.reshape(-1)
+        keep = flat > 0
+        if not bool(keep.any()):  # a rank without baskets still takes its step
+            return rows[:1], flat[:1]
+        return rows[keep], flat[keep]
+
+    @staticmethod
+    def _pool(x_BTD: Tensor, weight_BT: Tensor) -> Tensor:
+        return (x_BTD * weight_BT[:, :, None]).sum(dim=1) / weight_BT.sum(dim=1, keepdim=True).clamp(min=1e-6)

@@ -1,0 +1,73 @@
+"""The fit of the two towers on the basket shards: one more fit on the loop that the value networks train on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from ltv_train import data
+from ltv_train.config import NetworkSettings, RecommendSettings
+from ltv_train.models.two_tower import BasketBatch, TwoTower
+from ltv_train.recommend.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class TwoTowerFit:
+    """One fit: the folder of a basket set, the items of its origin, settings."""
+
+    name: str
+    shards: str
+    catalogue: Catalogue
+    recommend: RecommendSettings
+    seed: int
+    epochs: int | None
+    epochs_of: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """How the loop walks."""
+        return NetworkSettings(batch_size=self.recommend.batch_size, learning_rate=self.recommend.learning_rate)
+
+    def shape(self, manifest: data.Manifest) -> dict[str, Any]:
+        """Sizes as JSON-able values."""
+        return {"width": self.recommend.dimension, "items": len(self.catalogue.popularity)}
+
+    def network(self, manifest: data.Manifest) -> TwoTower:
+        """The towers before their first step, from the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return towers_of(self.catalogue, self.recommend)
+
+    def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> BasketBatch:
+        """One step's columns as rows of the towers."""
+        return basket_batch(self.catalogue, columns)
+
+    def frozen(self, epochs: int) -> Self:
+        """The same fit for a given number of epochs."""
+        return replace(self, epochs=epochs)
+
+
+def towers_of(catalogue: Catalogue, settings: RecommendSettings) -> TwoTower:
+    """The towers of a catalogue; their weights follow from torch's random state."""
+    return TwoTower(
+        catalogue.popularity,
+        width=settings.dimension,
+        temperature=settings.temperature,
+        negatives=settings.negatives,
+    )
+
+
+def basket_batch(catalogue: Catalogue, columns: Mapping[str, Any]) -> BasketBatch:
+    """A batch from columns [B, width]: item_no, age_days, length and, in training, target_item_no and weight."""
+    rows = len(columns["item_no"])
+    targets = columns.get("target_item_no", np.zeros((rows, 1), np.int32))
+    weight = columns.get("weight", np.ones(rows, np.float32))
+    return BasketBatch(
+        items=torch.from_numpy(catalogue.rows(columns["item_no"])),
+        age_days=torch.from_numpy(np.array(columns["age_days"], np.float32)),
+        lengths=torch.from_numpy(columns["length"].reshape(-1).astype(np.int64)),
+        targets=torch.from_numpy(catalogue.rows(targets)),
+        weight=torch.from_numpy(np.array(weight, np.float32).reshape(-1)),
+    )
