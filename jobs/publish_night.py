@@ -7,8 +7,7 @@ from ltv_features import contract
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
-from ltv_train.score import nights
-from ltv_train.score.production import serving
+from ltv_train.score import nights, production
 
 NEEDS_SPARK = True
 
@@ -27,13 +26,13 @@ def main(run: Run) -> None:
     if known is not None and known["input_digest"] == digest:
         log.info("night %s is published already", run.as_of)
         return
-    has_items = not lake.read("user_items").isEmpty()
-    nights.hold(nights.problems_of(lake, run.as_of, has_items=has_items), run.as_of)
+    expected = production.recommendations_expected(lake, run.as_of)
+    nights.hold(nights.problems_of(lake, run.as_of, with_recommendations=expected), run.as_of)
     row = nights.night_row(
         lake,
         run.as_of,
-        model_digest=serving(lake, run.as_of, "value")["digest"],
-        recommender_digest=serving(lake, run.as_of, "recommender")["digest"] if recommendations else "",
+        model_digest=production.serving(lake, run.as_of, "value")["digest"],
+        recommender_digest=production.serving(lake, run.as_of, "recommender")["digest"] if recommendations else "",
         input_digest=digest,
         run_id=run.run_id,
     )

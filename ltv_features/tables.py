@@ -95,8 +95,7 @@ class Lake:
         """Inserts new keys and updates changed rows; no commit when nothing differs. `df` must be unique by key."""
         rows = conform(df, table)
         if not self.exists(table.name):
-            writer = rows.write.format("delta").option("delta.enableChangeDataFeed", "true")
-            (writer.partitionBy(*table.partition_by) if table.partition_by else writer).save(self.path(table.name))
+            self._insert(rows, table)
             return
         fresh = rows.join(
             self.read(table.name).select(*table.key, _as_text(table).alias("_known")), on=list(table.key), how="left"
@@ -116,7 +115,13 @@ class Lake:
             rows = rows.join(known, on=list(table.key), how="left_anti").select(*table.column_names)
             if rows.isEmpty():
                 return
+        self._insert(rows, table)
+
+    def _insert(self, rows: DataFrame, table: Table) -> None:
+        """Appends; a table that is made here keeps a change feed."""
         writer = rows.write.format("delta").mode("append")
+        if not self.exists(table.name):
+            writer = writer.option("delta.enableChangeDataFeed", "true")
         (writer.partitionBy(*table.partition_by) if table.partition_by else writer).save(self.path(table.name))
 
     def changes(self, name: str, after: int, to: int) -> DataFrame:

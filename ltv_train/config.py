@@ -83,8 +83,8 @@ class RecommendSettings(Section):
 
     top_k: Positive = 20
     dimension: Positive = 64
-    temperature: Annotated[float, Field(gt=0)] = 0.07
-    epochs: Positive = 3
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    epochs: Positive = 4
     batch_size: Positive = 512
     negatives: Positive = 4096
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3

@@ -23,12 +23,12 @@ from ltv_train.fits import FitResult
 from ltv_train.recommend.backtest import Baskets, Measured, backtest
 from ltv_train.recommend.blend import Mix
 from ltv_train.recommend.catalogue import catalogue_of
-from ltv_train.recommend.fit import TwoTowerFit
 from ltv_train.recommend.own import Own, own_of
 from ltv_train.recommend.recommender import Recommender, write_recommender
+from ltv_train.two_tower_fit import TwoTowerFit
 
 log = logging.getLogger("ltv.train")
-CODE = 1
+CODE = 2
 """Raised by hand when a change here changes what a fit gives."""
 
 
@@ -44,7 +44,7 @@ def train_recommender(
 ) -> dict[str, Any]:
     """Fits both origins in one run, back-tests the first, writes the bundle of the last below `out`.
 
-    Returns the content of recommender.json: bundle, digest, mix, and the table of the back-test (empty with one origin).
+    Returns the content of recommender.json: bundle, digest, mix, and the back-test's table (empty with one origin).
     """
     folders = [files.join(shards, "basket", origin) for origin in origins]
     fits = [_fit(folder, settings) for folder in folders]

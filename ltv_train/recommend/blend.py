@@ -57,11 +57,15 @@ class Candidates:
     popular: Floats
     similar: Floats
 
+    def take(self, rows: Ints) -> "Candidates":
+        """The pairs at ascending places [n]."""
+        return Candidates(self.who[rows], self.item[rows], self.own[rows], self.popular[rows], self.similar[rows])
+
 
 def candidates(
     own: Own, customers: int, catalogue: Catalogue, similar_items: Ints, similar_scores: Floats
 ) -> Candidates:
-    """Own items, the 100 most popular and what the two towers named ([B, S] raw numbers, 0 for none) for each customer."""
+    """Own items, the 100 most popular, and what the towers named for each customer ([B, S] raw numbers, 0: none)."""
     best = np.argsort(-catalogue.recent, kind="stable")[:POPULAR]
     best = catalogue.number[best[catalogue.recent[best] > 0]]
     parts = [
@@ -90,8 +94,8 @@ def scores(found: Candidates, own: Own, mix: Mix) -> Floats:
 
 
 def top_k(found: Candidates, score: Floats, customers: int, k: int) -> Ints:
-    """[B, k] places in `found` of each customer's best, best first, the lower item number where equal; -1: none left."""
-    order = np.lexsort((found.item, -score, found.who))
+    """[B, k] places in `found` of each customer's best, best first, of equals the lower item number; -1: none left."""
+    order = np.lexsort((-score, found.who))  # stable, and `found` is sorted by item within a customer
     who = found.who[order]
     starts = np.searchsorted(who, np.arange(customers))
     rank = np.arange(len(order)) - starts[who]

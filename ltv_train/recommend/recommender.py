@@ -26,8 +26,8 @@ from ltv_train.models.two_tower import TwoTower
 from ltv_train.recommend import blend
 from ltv_train.recommend.blend import Candidates, Mix
 from ltv_train.recommend.catalogue import Catalogue
-from ltv_train.recommend.fit import basket_batch, towers_of
 from ltv_train.recommend.own import Own
+from ltv_train.recommend.towers import basket_batch, towers_of
 
 KIND = "two_tower"
 SIMILAR = 100
@@ -67,8 +67,8 @@ class Recommender:
         known = self.catalogue.known_numbers
         for start in range(0, len(examples), _ROWS):
             rows = np.arange(start, min(start + _ROWS, len(examples)))
-            user = self._users(examples.take(rows))
-            found, place = self.index.search(np.concatenate([user, np.ones((len(user), 1), np.float32)], axis=1), count)
+            user = np.append(self._users(examples.take(rows)), np.ones((_ROWS, 1), np.float32), axis=1)
+            found, place = (each[: len(rows)] for each in self.index.search(user, count))
             there = (examples.lengths[rows] > 0)[:, None]
             items[rows] = np.where(there, known[place], 0)
             low, high = found.min(axis=1, keepdims=True), found.max(axis=1, keepdims=True)
@@ -76,10 +76,10 @@ class Recommender:
         return items, scores
 
     def _users(self, examples: Examples) -> npt.NDArray[np.float32]:
-        """[B, D] vectors, computed on a constant number of rows so that they do not depend on the neighbours."""
+        """[_ROWS, D] vectors, those of zeros behind: with a constant number of rows no neighbour changes a bit."""
         columns: dict[str, Any] = dict(examples.padded(MAX_LINES)) | {"length": np.minimum(examples.lengths, MAX_LINES)}
         filled = {name: _filled(columns[name]) for name in ("item_no", "age_days", "length")}
-        return np.asarray(self.towers(basket_batch(self.catalogue, filled)).numpy()[: len(examples)], np.float32)
+        return np.asarray(self.towers(basket_batch(self.catalogue, filled)).numpy(), np.float32)
 
     def candidates(self, examples: Examples, own: Own) -> Candidates:
         """Every item that may be offered to each customer."""

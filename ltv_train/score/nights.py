@@ -85,13 +85,13 @@ def audit_problems(lake: Lake, night: date) -> list[str]:
     return [f"self-audit: {differ} rows of user_state differ from a rebuild from events"] if differ else []
 
 
-def problems_of(lake: Lake, night: date, *, has_items: bool) -> list[str]:
+def problems_of(lake: Lake, night: date, *, with_recommendations: bool) -> list[str]:
     """Everything that speaks against publishing the night."""
     scores = lake.read("scores").where(F.col("as_of") == F.lit(night))
     states = eligible_states(lake, night, lake.version("user_state") or 0)
     found = score_problems(scores, states) + ledger_problems(lake, night) + audit_problems(lake, night)
-    if has_items and lake.committed("recommendations", night) is None:
-        found.append("recommendations: none for this night although the shop has items; next: recommend_items")
+    if with_recommendations and lake.committed("recommendations", night) is None:
+        found.append("recommendations: none for this night although items were sold; next: recommend_items")
     return found
 
 

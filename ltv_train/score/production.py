@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from ltv_features.contract import MODELS
+from ltv_features import files
+from ltv_features.contract import MODELS, USER_ITEMS
 from ltv_features.errors import InputMissing
+from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
-from ltv_train.registry import Purpose, production
+from ltv_train.registry import Purpose, model_row, production
 
 
 def model_rows(lake: Lake) -> list[Mapping[str, Any]]:
@@ -32,3 +34,35 @@ def served_before(lake: Lake, as_of: date, purpose: Purpose) -> Mapping[str, Any
     """The promotion that served before this night; None when this is the first."""
     earlier = [row for row in model_rows(lake) if row["as_of"] < as_of]
     return production(earlier, as_of, purpose)
+
+
+def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
+    """Writes the `models` row of the recommender that was trained for this night, once; nothing where none was.
+
+    Its mix has exact own frequency among the choices, so it needs no gate of its own.
+    """
+    note = files.join(lake.root, "training", as_of.isoformat(), "recommender", "recommender.json")
+    if not files.exists(note):
+        return
+    told = files.read_json(note)
+    row = model_row(
+        as_of=as_of,
+        purpose="recommender",
+        bundle=files.join("bundles", told["bundle"]),
+        digest=told["bundle"],
+        name="two_tower",
+        grade="U",
+        reason=f"trained for {as_of}; mix {told['mix']}",
+        input_digest=told["input_digest"],
+        run_id=run_id,
+    )
+    lake.insert_new(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
+
+
+def recommendations_expected(lake: Lake, as_of: date) -> bool:
+    """Whether this night needs recommendations: items were bought, and a recommender serves or can be trained."""
+    if not lake.exists(USER_ITEMS.name) or lake.read(USER_ITEMS.name).isEmpty():
+        return False
+    shards = files.join(lake.root, "shards", as_of.isoformat(), "manifest.json")
+    trainable = files.exists(shards) and bool(files.read_json(shards)["basket"])
+    return trainable or production(model_rows(lake), as_of, "recommender") is not None

@@ -103,9 +103,7 @@ def test_a_bundle_of_another_contract_is_refused_with_the_difference(tmp_path: P
     contract["aggregates"][0] = "recency_weeks"
     (made.path / "contract.json").write_text(json.dumps(contract))
     rewrite_digest(made.path, "contract.json")
-    with pytest.raises(
-        BundleRefused, match=r"only in the bundle \['recency_weeks'\].*this code \['recency_days'"
-    ):
+    with pytest.raises(BundleRefused, match=r"only in the bundle \['recency_weeks'\].*this code \['recency_days'"):
         load(made.path)
 
 
