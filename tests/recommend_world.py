@@ -1,4 +1,4 @@
-"""A shop with two tastes: even customers buy even items, odd ones odd items, every week; too few ever bought item 99."""
+"""A shop with two tastes: even customers buy even items, odd ones odd items, every week; hardly anybody item 99."""
 
 from functools import cache
 

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ltv_features.contract import RECOMMENDATIONS, USER_ITEMS
+from ltv_features.contract import RECOMMENDATIONS
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import BundleRefused
 from ltv_features.project import project_lines
 from ltv_train.recommend.own import own_of
 from ltv_train.recommend.recommender import Recommended, cached_recommender, items_table, write_recommender
-from ltv_train.score.recommend import Offers, user_items_of
+from ltv_train.score.recommend import Offers
 from tests.recommend_world import AS_OF_US, RARE, SETTINGS, bought, some_recommender, some_rows, some_states
 
 AS_OF = datetime.fromtimestamp(AS_OF_US / 1e6, UTC).date()
@@ -92,18 +92,13 @@ def test_the_worker_says_what_the_recommender_says(tmp_path: Path):
     recommender = some_recommender()
     bundle = write_recommender(str(tmp_path), recommender, SETTINGS, {})
     states, items = some_states(some_rows())
-    by_user = {
-        user: [row for row in items.to_pylist() if row["user_id"] == user] for user in states["user_id"].to_pylist()
-    }
+    user_ids = states["user_id"].to_pylist()
+    lists = [[row for row in items.to_pylist() if row["user_id"] == user] or None for user in user_ids]
     kind = pa.list_(pa.struct([f for f in items.schema if f.name not in ("user_id", "user_key")]))
-    lists = [by_user[user] or None for user in states["user_id"].to_pylist()]
     batch = states.append_column("_bought", pa.array(lists, kind)).combine_chunks().to_batches()[0]
     offers = Offers(str(bundle.path), bundle.digest, AS_OF, 5)
     out = pa.Table.from_batches(list(offers(iter([batch, batch.slice(0, 0)]))))
     users, said = lists_of(recommender)
-    assert out.schema.names == RECOMMENDATIONS.column_names
+    assert out.schema.names == list(RECOMMENDATIONS.column_names)
     assert out["user_id"].to_pylist() == users
     assert out["items"].to_pylist() == items_table(said, recommender.catalogue)
-    assert set(USER_ITEMS.column_names) >= set(
-        user_items_of(pa.chunked_array([pa.array(lists, kind)]), states["user_key"]).column_names
-    )

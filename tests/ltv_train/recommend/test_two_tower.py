@@ -72,7 +72,7 @@ def test_rows_without_a_known_target_weigh_nothing_and_break_nothing():
     assert all(torch.isfinite(p.grad).all() for p in towers.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("raw, row", [(1, 1), (ITEMS, ITEMS), (99, 0), (0, 0), (7_777, 0)])
+@pytest.mark.parametrize(("raw", "row"), [(1, 1), (ITEMS, ITEMS), (99, 0), (0, 0), (7_777, 0)])
 def test_items_that_the_towers_do_not_know_are_padding(raw, row):
     assert some_catalogue().rows(np.array([raw])).tolist() == [row]
 
