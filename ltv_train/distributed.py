@@ -127,6 +127,7 @@ def _trainer(fits: list[Fit], settings: RaySettings, storage_path: str, run_name
                 max_failures=settings.max_failures, controller_failure_limit=_CONTROLLER_FAILURES
             ),
             checkpoint_config=api.CheckpointConfig(num_to_keep=2),
+            logging_config=api.LoggingConfig(log_level="WARNING"),
             worker_runtime_env={"env_vars": {**_ALLOCATOR, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}},
         ),
     )

@@ -19,6 +19,9 @@ LTV_JARS="$(printf '%s,' "$LTV_VENV"/jars/*.jar)"
 LTV_JARS="${LTV_JARS%,}"
 export JAVA_HOME LTV_JARS
 
+# Spark says errors only, and talks to itself over loopback.
+export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$LTV_ROOT/deploy/local/spark}" SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"
+
 # One reporting zone, one mathematics thread a process: parallelism comes from processes.
 export TZ=UTC OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 export LC_ALL="${LC_ALL:-C.UTF-8}"
@@ -28,4 +31,4 @@ if [ -z "${RAY_AUTH_MODE:-}" ]; then
     RAY_AUTH_TOKEN="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
     export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 fi
-export RAY_USAGE_STATS_ENABLED=0
+export RAY_USAGE_STATS_ENABLED=0 RAY_COLOR_PREFIX=0

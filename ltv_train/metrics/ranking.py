@@ -11,10 +11,11 @@ Ranked = npt.NDArray[np.int64]
 
 def hits(ranked: Ranked, baskets: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:
     """[U, K]: whether the item at each place is in the user's basket; 0 marks an empty place and never hits."""
-    found = np.zeros(ranked.shape, bool)
-    for user, basket in enumerate(baskets):
-        found[user] = np.isin(ranked[user], np.asarray(basket, np.int64)) & (ranked[user] > 0)
-    return found
+    owner = np.repeat(np.arange(len(baskets)), [len(basket) for basket in baskets])
+    wanted = np.fromiter((item for basket in baskets for item in basket), np.int64, len(owner))
+    span = max(int(ranked.max(initial=0)), int(wanted.max(initial=0))) + 1
+    keys = ranked + span * np.arange(len(ranked))[:, None]
+    return np.asarray(np.isin(keys, wanted + span * owner) & (ranked > 0))
 
 
 def recall_at_k(ranked: Ranked, baskets: Sequence[Sequence[int]], k: int, sizes: Floats | None = None) -> Floats:
