@@ -8,7 +8,7 @@ from ltv_features.contract import OUTCOMES
 from ltv_features.digest import digest_of
 from ltv_train.metrics.value import decile_calibration
 from ltv_train.pages import outcome_page
-from ltv_train.score import outcomes
+from ltv_train.score import nights, outcomes
 
 NEEDS_SPARK = True
 
@@ -16,19 +16,19 @@ log = logging.getLogger("ltv.monitor")
 
 
 def main(run: Run) -> None:
-    """Writes what happened to every matured night, once for each state of the events."""
+    """Writes what happened to every published night, once for each horizon that has passed since."""
     lake, shop, root = run.lake, run.settings.shop, run.settings.lake.root
     minor = 10**shop.minor_digits
     for night, days in outcomes.matured(lake, run.as_of, shop.horizons_days).items():
-        digest = digest_of("monitor", night, days, lake.version("events"), lake.version("nights"))
+        digest = digest_of("monitor", night, days, (nights.published(lake, night) or {}).get("input_digest"))
         if lake.committed(OUTCOMES.name, night) != digest:
             said = outcomes.candidates_said(lake, night, shop.horizons_days, minor)
             rows = outcomes.outcomes(lake, night, days, said, minor)
             lake.replace(rows, OUTCOMES, as_of=night, input_digest=digest, where=f"as_of = DATE'{night}'")
         written = [row.asDict() for row in lake.read(OUTCOMES.name).where(tables.on_night(night)).collect()]
         measured = outcomes.measured(written)
-        published = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
-        deciles = decile_calibration(*outcomes.columns(published, "spend", "pltv"))
+        score = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
+        deciles = decile_calibration(*outcomes.columns(score, "spend", "pltv"))
         page = files.join(root, "reports", str(night), "outcome.html")
         files.write_bytes(page, outcome_page(measured, deciles, night=str(night), currency=shop.currency).encode())
         for row in measured:

@@ -5,6 +5,7 @@ from ltv_features import files
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
 from ltv_features.tables import on_night
+from ltv_train.report import number
 from ltv_train.score import nights, outcomes
 
 NEEDS_SPARK = True
@@ -24,7 +25,8 @@ def main(run: Run) -> None:
         happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(run.as_of)).collect()]
         print("\n  what happened    days    Gini  Spearman  MAE (median)  top decile")
         for one in outcomes.measured(happened):
-            ranks = f"{one.gini:>8.4f}  {one.spearman:>8.4f}  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"
+            ranks = f"{number(one.gini, '>8.4f')}  {number(one.spearman, '>8.4f')}"
+            ranks += f"  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"
             print(f"  {one.candidate:<16}{one.horizon_days:>5}{ranks}")
     told = files.join(root, "training", night, "recommender", "recommender.json")
     if files.exists(told):

@@ -140,7 +140,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    logging.basicConfig(format="%(message)s", level=logging.INFO if rank == 0 else logging.WARNING)
+    _speak("ltv_train", logging.INFO if rank == 0 else logging.WARNING)
     device = ray.train.torch.get_device()
 
     def shared(model: nn.Module) -> nn.Module:
@@ -152,6 +152,15 @@ def train_on_worker(config: dict[str, Any]) -> None:
         return here.to(tensor.device)
 
     run_all(config["fits"], Place(Ranks(rank, world, total), device, shared), ReportingKeeper(rank))
+
+
+def _speak(name: str, level: int) -> None:
+    """Lets our own loggers speak; Ray's stay at their own level."""
+    logger = logging.getLogger(name)
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+    logger.setLevel(level)
+    logger.propagate = False
 
 
 class ReportingKeeper:

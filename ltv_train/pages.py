@@ -12,9 +12,12 @@ from ltv_train import plots
 from ltv_train.backtest import Backtest
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.metrics import value
-from ltv_train.report import Picture, Row, Section, page
+from ltv_train.report import Picture, Row, Section, number, page
 
-_COLUMNS = ("candidate", "Gini", "Spearman", "MAE (median)", "RMSE", "bias", "calibration error", "top decile", "AUC")
+_COLUMNS = (
+    *("candidate", "Gini", "Spearman", "MAE (median)", "RMSE", "bias", "calibration error", "top decile"),
+    *("AUC purchase", "AUC churn"),
+)
 
 
 def evaluation_page(backtest: Backtest, *, as_of: str, currency: str, minor_per_unit: int, chosen: str | None) -> str:
@@ -53,7 +56,10 @@ def outcome_page(rows: Sequence[OutcomeRow], deciles: value.DecileCalibration, *
     """What happened after a night, candidate by candidate; `deciles` are those of the published score."""
     columns = ("candidate", "days", "users", "Gini", "Spearman", "MAE", "RMSE", "bias", "top decile", "AUC")
     cells = [
-        Row([str(v) if isinstance(v, str | int) else f"{v:.3f}" for v in astuple(row)], row.candidate == "published")
+        Row(
+            [str(v) if isinstance(v, str | int) else number(v, ".3f") for v in astuple(row)],
+            row.candidate == "published",
+        )
         for row in rows
     ]
     picture = Picture(
@@ -71,10 +77,10 @@ def _table(rows: Sequence[Measures], chosen: str | None, currency: str, minor: i
 
 
 def _row(row: Measures, chosen: bool, minor: int) -> Row:
-    ranks = [f"{row.gini:.4f}", f"{row.spearman:.4f}"]
+    ranks = [number(row.gini), number(row.spearman)]
     money = [f"{amount / minor:,.2f}" for amount in (row.mae, row.rmse, row.bias)]
-    rest = [f"{row.calibration_error:.1%}", f"{row.top_decile_capture:.1%}", f"{row.auc_purchase:.4f}"]
-    return Row([row.candidate, *ranks, *money, *rest], chosen)
+    shares = [f"{row.calibration_error:.1%}", f"{row.top_decile_capture:.1%}"]
+    return Row([row.candidate, *ranks, *money, *shares, number(row.auc_purchase), number(row.auc_churn)], chosen)
 
 
 def _blend(backtest: Backtest) -> Section:

@@ -1,5 +1,6 @@
 """Self-contained HTML pages: a title, sections of sentences, tables and pictures; nothing is fetched from elsewhere."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,15 @@ class Section:
     columns: Sequence[str] = ()
     rows: Sequence[Row] = ()
     figures: Sequence[Picture] = field(default=())
+
+
+def number(value: float, spec: str = ".4f") -> str:
+    """The number as text, a dash where it is not defined.
+
+    >>> number(0.25), number(float("nan")), number(0.25, ">8.0%")
+    ('0.2500', '-', '     25%')
+    """
+    return f"{value:{spec}}" if math.isfinite(value) else "-".rjust(len(f"{0.0:{spec}}") if spec[0] == ">" else 1)
 
 
 def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
