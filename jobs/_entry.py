@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, NoReturn
 
-from ltv_features.config import FeatureConfig, load
+from ltv_features.config import FeatureConfig
 from ltv_features.errors import LtvError
+from ltv_features.strict import load
 from ltv_train.config import TrainConfig
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-from ltv_features.config import SourceSettings
 from ltv_features.errors import ContractBroken
+from ltv_features.sources import SourceSettings
 
 
 def needed_columns(name: str, sources: Mapping[str, SourceSettings]) -> list[str]:

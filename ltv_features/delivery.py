@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.config import SourceSettings
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.parsing import quoted
+from ltv_features.sources import SourceSettings
 
 CORRUPT = "_corrupt"
 """Extra raw column of text formats: the line as delivered where it does not fit the header or is not JSON."""

@@ -18,13 +18,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ltv_features.columns import require_columns
-from ltv_features.config import SourceSettings
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import Delivered, find_files, look_at, read_file, settings_for_reading
 from ltv_features.digest import digest_of
 from ltv_features.errors import ContractBroken
 from ltv_features.files import sha256_of
 from ltv_features.parsing import quoted
+from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
 
 log = logging.getLogger("ltv")

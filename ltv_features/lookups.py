@@ -4,9 +4,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features.columns import require_columns
-from ltv_features.config import Lookup
 from ltv_features.errors import ContractBroken
 from ltv_features.parsing import quoted, words
+from ltv_features.sources import Lookup
 
 
 def with_lookup(rows: DataFrame, raw: DataFrame, lookup: Lookup) -> DataFrame:

@@ -12,11 +12,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ltv_features.config import EventMapping, IngestSettings, ShopSettings
+from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES, RAW_EXTRA
 from ltv_features.delivery import CORRUPT
 from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, words
 from ltv_features.rules import MONEY_TYPES, Limits
+from ltv_features.sources import EventMapping
 
 PRICE_DIGITS = 6
 """A unit price may have more digits than the currency (fuel, screws); the line's amount is rounded half up."""

@@ -3,11 +3,11 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.config import UserMapping
 from ltv_features.contract import USERS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
 from ltv_features.rules import MAX_ID_LENGTH, UNPRINTABLE
+from ltv_features.sources import UserMapping
 
 ALWAYS = "always"
 _NO = ("0", "0.0", "f", "false", "n", "no")

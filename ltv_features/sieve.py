@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from ltv_features import items, profiles
 from ltv_features.composed import with_composed_ids
-from ltv_features.config import EventMapping, FeatureConfig
+from ltv_features.config import FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
 from ltv_features.errors import ContractBroken
 from ltv_features.identity import PLACE, row_hash, with_identity
@@ -17,6 +17,7 @@ from ltv_features.ledger import Hop
 from ltv_features.lookups import with_lookup
 from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, with_facts
 from ltv_features.rules import refusals
+from ltv_features.sources import EventMapping
 from ltv_features.tables import Lake
 
 KEPT, DUPLICATE, QUARANTINED, ANONYMOUS = "kept", "duplicates", "quarantined", "anonymous"

@@ -10,9 +10,13 @@ from ltv_features.config import SparkSettings
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
 
+# Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
 _QUICK = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.default.parallelism": "2",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from jobs import build_examples, build_features, ingest_events, land_files, score_users
 from jobs._entry import Run, Settings
-from ltv_features.config import load
+from ltv_features.strict import load
 from tests import score_world, tiny_world
 
 ROOT = Path(__file__).resolve().parents[1]

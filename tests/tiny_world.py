@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.csv as pcsv
 
 from jobs._entry import Settings
-from ltv_features.config import load
+from ltv_features.strict import load
 from ltv_features.synthetic import World, make_world
 
 START = date(2025, 1, 1)

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltv_features.columns import needed_columns
-from ltv_features.config import Csv, EventColumns, EventMapping, Lookup, SourceSettings
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.land import land, raw_table
+from ltv_features.sources import Csv, EventColumns, EventMapping, Lookup, SourceSettings
 from ltv_features.tables import Lake
 
 pytestmark = pytest.mark.spark

@@ -1,0 +1,122 @@
+"""What a night leaves behind: scores, recommendations, promotions, accounts, outcomes, and what leaves the building."""
+
+from collections.abc import Sequence
+
+from ltv_features.contract.words import Column, Table
+
+
+def scores(horizons_days: Sequence[int]) -> Table:
+    """The `scores` table for the configured cumulative horizons: one row for each eligible user and night."""
+    by_horizon = [
+        ("pltv_{}", "float64", "expected net spend in the next {} days, currency units"),
+        ("pltv_{}_p50", "float64", "median of the net spend in the next {} days, currency units"),
+        ("p_purchase_{}", "float64", "probability of a purchase in the next {} days"),
+        ("p_churn_{}", "float64", "1 - p_purchase_{} unless churn is defined by activity"),
+    ]
+    columns = [Column("user_id", "string", "normalised customer id"), Column("as_of", "date", "the night")]
+    for name, kind, meaning in by_horizon:
+        columns += [Column(name.format(h), kind, meaning.format(h)) for h in horizons_days]
+    columns += [
+        Column("value_decile", "int32", "1 = best tenth by the longest horizon's pltv"),
+        Column("value_tier", "string", "high, middle or low"),
+        Column("score_source", "string", "model, model_through_anchor, segment_mean or fallback"),
+        Column("model_digest", "string", "digest of the bundle that spoke"),
+        Column("input_digest", "string", "digest of everything this night was computed from"),
+    ]
+    return Table("scores", tuple(columns), key=("user_id", "as_of"), partition_by=("as_of",))
+
+
+RECOMMENDATIONS = Table(
+    "recommendations",
+    (
+        Column("user_id", "string", "normalised customer id"),
+        Column("as_of", "date", "the night"),
+        Column(
+            "items",
+            "list<struct<item_id:string,score:float64,reason:string>>",
+            "best first; reason: bought_before, popular or similar",
+        ),
+        Column("model_digest", "string", "digest of the recommender bundle"),
+    ),
+    key=("user_id", "as_of"),
+    partition_by=("as_of",),
+)
+
+NIGHTS = Table(
+    "nights",
+    (
+        Column("as_of", "date", "the night"),
+        Column(
+            "table_versions", "map<string,int64>", "Delta version of every table the night was read from or written to"
+        ),
+        Column("model_digest", "string", "bundle that scored"),
+        Column("recommender_digest", "string", "bundle that recommended; empty without items"),
+        Column("input_digest", "string", "digest of all inputs"),
+        Column("eligible_users", "int64", "rows in scores"),
+        Column("run_id", "string", "for logs"),
+    ),
+    key=("as_of",),
+)
+
+MODELS = Table(
+    "models",
+    (
+        Column("as_of", "date", "the model may serve nights from this date on"),
+        Column("purpose", "string", "value or recommender"),
+        Column("bundle", "string", "folder below the lake root"),
+        Column("digest", "string", "digest of the bundle"),
+        Column("name", "string", "which candidate: blend, lstm, boosting, anchor, ..."),
+        Column("grade", "string", "back-test grade A, B, C or U"),
+        Column("report", "string", "path of the HTML report below the lake root; empty without"),
+        Column("reason", "string", "why it was promoted"),
+        Column("input_digest", "string", "digest of what the choice was made from"),
+        Column("run_id", "string", "for logs"),
+    ),
+    key=("as_of", "purpose", "input_digest"),
+)
+
+LEDGER = Table(
+    "ledger",
+    (
+        Column("job", "string", "which job"),
+        Column("as_of", "date", "the night"),
+        Column("input_digest", "string", "digest of the inputs of the job"),
+        Column("hop", "string", "which arrow inside the job"),
+        Column("rows_in", "int64", "rows read"),
+        Column("rows_out", "int64", "rows written"),
+        Column("accounted", "map<string,int64>", "rows that ended elsewhere, by reason"),
+        Column("run_id", "string", "for logs"),
+    ),
+    key=("job", "as_of", "input_digest", "hop"),
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    (
+        Column("user_id", "string", "normalised customer id"),
+        Column("as_of", "date", "the scored night"),
+        Column("candidate", "string", "published, or the name of a refitted candidate or baseline"),
+        Column("horizon_days", "int32", "the horizon, matured"),
+        Column("pltv", "float64", "predicted mean, currency units"),
+        Column("pltv_p50", "float64", "predicted median, currency units"),
+        Column("p_purchase", "float64", "predicted probability of a purchase"),
+        Column("spend", "float64", "what happened: net spend, currency units"),
+        Column("purchased", "bool", "what happened: any purchase"),
+    ),
+    key=("user_id", "as_of", "candidate", "horizon_days"),
+    partition_by=("as_of",),
+)
+
+CRM_EXPORT_TABLE = "crm_export"
+
+
+def crm_export(horizons_days: Sequence[int]) -> Table:
+    """The rows that leave the building: one customer of one night, without customers on the suppression list."""
+    score_columns = [c for c in scores(horizons_days).columns if c.name not in ("input_digest",)]
+    extra = [
+        Column("currency", "string", "reporting currency of the pltv columns"),
+        Column("op", "string", "upsert, clear or delete"),
+        Column("row_key", "string", "idempotency key: hash of destination, customer, night, schema version"),
+        Column("top_items", "list<string>", "best items first", nullable=True),
+    ]
+    return Table(CRM_EXPORT_TABLE, tuple(score_columns + extra), key=("user_id", "as_of"), partition_by=("as_of",))

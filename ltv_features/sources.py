@@ -1,0 +1,116 @@
+"""The source mapping: which files a shop delivers, and how their columns become events, profiles and items."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ltv_features.contract import EVENT_TYPES
+from ltv_features.strict import Section
+
+
+class Lookup(Section):
+    """One left join that brings columns of another source; a row that finds no match is quarantined if `required`."""
+
+    source: str
+    on: dict[str, str]
+    columns: list[str]
+    required: bool = True
+
+
+class Refunds(Section):
+    """How this source says that money went back."""
+
+    by: Literal["type", "negative_quantity", "order_prefix"] = "type"
+    prefix: str = ""
+
+    @model_validator(mode="after")
+    def _prefix(self) -> "Refunds":
+        if (self.by == "order_prefix") != bool(self.prefix):
+            raise ValueError("prefix is needed by, and only by, by = 'order_prefix'")
+        return self
+
+
+class Csv(Section):
+    """How delimited text is written; only for format = 'csv'."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "UTF-8"
+
+
+class EventColumns(Section):
+    """Which column of the source holds which fact of an event; `user` and `time` are needed."""
+
+    user: str
+    time: str
+    event_id: str | None = None
+    event_type: str | None = None
+    order: str | None = None
+    item: str | None = None
+    quantity: str | None = None
+    amount: str | None = None
+    unit_price: str | None = None
+    discounts: list[str] = []
+    currency: str | None = None
+    rating: str | None = None
+    dwell_seconds: str | None = None
+    promotion: str | None = None
+
+
+class EventMapping(Section):
+    """Turns rows of a source into events."""
+
+    columns: EventColumns
+    event_type: str | None = None
+    event_types: dict[str, str] = {}
+    time_formats: list[str] = []
+    time_zone: str = "UTC"
+    refunds: Refunds = Refunds()
+    zero_quantity: Literal["keep", "quarantine"] = "quarantine"
+    max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
+    history: bool = False
+
+    @model_validator(mode="after")
+    def _types(self) -> "EventMapping":
+        if (self.event_type is None) == (self.columns.event_type is None):
+            raise ValueError("give either event_type (a constant) or columns.event_type (a column), not both or none")
+        named = [*self.event_types.values(), *([self.event_type] if self.event_type else [])]
+        unknown = sorted(set(named) - set(EVENT_TYPES))
+        if unknown:
+            raise ValueError(f"unknown event types {unknown}; known: {', '.join(EVENT_TYPES)}")
+        if self.columns.amount and self.columns.unit_price:
+            raise ValueError("give amount (of the line) or unit_price (times quantity), not both")
+        return self
+
+
+class UserMapping(Section):
+    """Turns rows of a source into profiles; `valid_from` names a column, or is 'always' for a source without dates."""
+
+    user: str
+    valid_from: str
+    time_formats: list[str] = []
+    attributes: list[str] = []
+    sensitive: list[str] = []
+    use_sensitive: bool = False
+    objects_to_profiling: str | None = None
+
+
+class ItemMapping(Section):
+    """Turns rows of a source into items."""
+
+    item: str
+    category: str | None = None
+    brand: str | None = None
+    title: str | None = None
+
+
+class SourceSettings(Section):
+    """One delivered source: files, format, and what its rows are. Without a mapping it only serves lookups."""
+
+    path: str
+    format: Literal["csv", "jsonl", "parquet"]
+    csv: Csv = Csv()
+    lookup: Lookup | None = None
+    events: EventMapping | None = None
+    users: UserMapping | None = None
+    items: ItemMapping | None = None

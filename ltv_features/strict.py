@@ -1,0 +1,84 @@
+"""Strict configuration: one TOML file into frozen pydantic sections, every problem at once, with the nearest valid key.
+
+Relative paths are taken from the folder of the file.
+"""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ltv_features.errors import ConfigError, InputMissing
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict types, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(path: str | Path, model: type[Model]) -> Model:
+    """The configuration at `path` as `model`, its relative paths made absolute.
+
+    Raises InputMissing when the file is not readable, ConfigError with all problems at once when it is not valid.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputMissing(f"configuration {file}: {error.strerror}; next: check --config") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(file), [f"not valid TOML: {error}"]) from error
+    try:
+        return model.model_validate(_with_absolute_paths(document, file.resolve().parent))
+    except ValidationError as error:
+        raise ConfigError(str(file), [_sentence(problem, model) for problem in error.errors()]) from error
+
+
+def absolute(path: str, folder: Path) -> str:
+    """`path` itself when it is an address such as s3://bucket or absolute, else below `folder`; without `..` in it."""
+    return path if "://" in path else os.path.normpath(folder / path)
+
+
+PATH_KEYS = ("root", "path", "suppression", "folder")
+"""Keys whose string values are paths, wherever they stand."""
+
+
+def _with_absolute_paths(node: Any, folder: Path) -> Any:
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: absolute(value, folder)
+        if key in PATH_KEYS and isinstance(value, str)
+        else _with_absolute_paths(value, folder)
+        for key, value in node.items()
+    }
+
+
+def _sentence(problem: Any, model: type[BaseModel]) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{place or 'top level'}: {problem['msg']} (got {problem.get('input')!r})"
+    near = difflib.get_close_matches(str(problem["loc"][-1]), _keys_at(model, problem["loc"][:-1]), n=1, cutoff=0.5)
+    return f"{place}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _keys_at(annotation: Any, places: tuple[int | str, ...]) -> list[str]:
+    """The keys that a section accepts, found by walking the annotations along `places`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        if not places:
+            return list(fields)
+        return _keys_at(fields[str(places[0])].annotation, places[1:]) if str(places[0]) in fields else []
+    if getattr(annotation, "__origin__", None) is dict:
+        return _keys_at(get_args(annotation)[1], places[1:])
+    found = [_keys_at(part, places) for part in get_args(annotation)]
+    return [key for keys in found for key in keys]
