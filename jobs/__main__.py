@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from jobs._entry import run_jobs
+from jobs._entry import Job, run_jobs
 
 
 def main(argv: list[str]) -> int:
@@ -17,8 +17,12 @@ def main(argv: list[str]) -> int:
         print("usage: python -m jobs JOB [JOB ...] --config FILE --as-of DATE [--run-id ID]", file=sys.stderr)
         print(f"unknown: {', '.join(unknown) or 'no job named'}; jobs: {', '.join(known)}", file=sys.stderr)
         return 2
-    modules = [importlib.import_module(f"jobs.{name}") for name in names]
-    return run_jobs([(n, m.main, m.NEEDS_SPARK) for n, m in zip(names, modules, strict=True)], argv[flags:])
+    return run_jobs(lambda: [_job(name) for name in names], argv[flags:])
+
+
+def _job(name: str) -> Job:
+    module = importlib.import_module(f"jobs.{name}")
+    return name, module.main, module.NEEDS_SPARK
 
 
 if __name__ == "__main__":

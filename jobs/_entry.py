@@ -48,17 +48,22 @@ class Run:
 
 
 Main = Callable[[Run], None]
+Job = tuple[str, Main, bool]
+"""A name, what to run, and whether it needs Spark."""
 
 
 def start(main: Main, *, needs_spark: bool, argv: Sequence[str] | None = None) -> int:
     """Runs one job from the command line and returns its exit code."""
     module = sys.modules[main.__module__]
     name = os.path.splitext(os.path.basename(getattr(module, "__file__", None) or main.__module__))[0]
-    return run_jobs([(name, main, needs_spark)], sys.argv[1:] if argv is None else argv)
+    return run_jobs(lambda: [(name, main, needs_spark)], sys.argv[1:] if argv is None else argv)
 
 
-def run_jobs(jobs: Sequence[tuple[str, Main, bool]], argv: Sequence[str]) -> int:
-    """Runs (name, main, needs_spark) in order with one session and returns the first failure's exit code, else 0."""
+def run_jobs(named: Callable[[], Sequence[Job]], argv: Sequence[str]) -> int:
+    """Runs jobs in order with one session and returns the first failure's exit code, else 0.
+
+    They are asked for, and so imported, once the command line and the configuration are known to be right.
+    """
     arguments = _arguments(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
     logging.getLogger("py4j").setLevel(logging.WARNING)
@@ -66,6 +71,7 @@ def run_jobs(jobs: Sequence[tuple[str, Main, bool]], argv: Sequence[str]) -> int
     spark = None
     try:
         settings = load(arguments.config, Settings)
+        jobs = named()
         if any(needs_spark for _, _, needs_spark in jobs):
             from ltv_features.session import open_session
 

@@ -96,6 +96,7 @@ def test_a_second_run_adds_no_row_and_no_version(orders: Shop) -> None:
     assert orders.versions() == before
 
 
+@pytest.mark.slow
 def test_only_new_rows_are_read_and_lines_delivered_again_inside_a_larger_file_are_duplicates(orders: Shop) -> None:
     orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu1,2026-01-01,b1,s1,1\n")
     orders.run()
@@ -192,6 +193,7 @@ def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_one_run", [True, False])
 def test_events_planted_later_renumber_no_item_that_was_seen_before_them(
     lake: Lake, tmp_path: Path, in_one_run: bool

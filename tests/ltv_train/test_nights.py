@@ -99,7 +99,7 @@ def test_a_spoilt_ledger_and_a_tampered_state_hold_the_night(
 def test_a_shop_with_items_needs_its_recommendations(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nights, "audit_problems", lambda *_: [])
     problems = nights.problems_of(lake, NIGHT, with_recommendations=True)
-    assert problems == ["recommendations: none for this night although the shop has items; next: recommend_items"]
+    assert problems == ["recommendations: none for this night although items were sold; next: recommend_items"]
 
 
 def test_a_published_night_names_versions_and_digests_and_is_published_once(
