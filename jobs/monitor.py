@@ -29,13 +29,14 @@ def main(run: Run) -> None:
         measured = outcomes.measured(written)
         score = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
         deciles = decile_calibration(*outcomes.columns(score, "spend", "pltv"))
+        html = outcome_page(measured, deciles, night=str(night), currency=shop.currency, published=outcomes.PUBLISHED)
         page = files.join(root, "reports", str(night), "outcome.html")
-        files.write_bytes(page, outcome_page(measured, deciles, night=str(night), currency=shop.currency).encode())
+        files.write_bytes(page, html.encode())
         for row in measured:
             log.info(
                 "%s, %d days: %-14s Gini %.4f  Spearman %.4f  MAE %.2f  bias %+.2f  top decile %.1f %%  AUC %.4f",
                 *(night, row.horizon_days, row.candidate, row.gini, row.spearman, row.mae, row.bias),
-                *(100 * row.top_decile_capture, row.auc),
+                *(100 * row.top_decile_capture, row.auc_purchase),
             )
         log.info("outcome report: %s", page)
 

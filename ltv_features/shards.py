@@ -20,7 +20,8 @@ from ltv_features.blocks import Layout
 from ltv_features.contract import LENGTH_BUCKETS, SCHEMA_VERSION
 from ltv_features.example_plan import ExamplePlan
 from ltv_features.example_rows import NEVER_FIELDS, TALLY
-from ltv_features.shard_writer import Fact, Shelf, extras_of
+from ltv_features.shard_writer import extras_of
+from ltv_features.shelf import Fact, Shelf
 
 MIN_BUCKET_EXAMPLES = 8 * 512
 """A bucket with fewer training examples (8 batches of 512) is merged into the next longer one."""

@@ -4,7 +4,6 @@ Room: numbers in, words and pictures out. May import: report, plots, metrics, ba
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -36,38 +35,18 @@ def evaluation_page(backtest: Backtest, *, as_of: str, currency: str, minor_per_
     return page(f"Back-test as of {as_of}", lead, sections, f"Training run {backtest.run['run_name']}.")
 
 
-@dataclass(frozen=True)
-class OutcomeRow:
-    """What one candidate promised at a night, against what happened within one horizon; money in currency units."""
-
-    candidate: str
-    horizon_days: int
-    users: int
-    gini: float
-    spearman: float
-    mae: float
-    rmse: float
-    bias: float
-    top_decile_capture: float
-    auc: float
-
-
-def outcome_page(rows: Sequence[OutcomeRow], deciles: value.DecileCalibration, *, night: str, currency: str) -> str:
-    """What happened after a night, candidate by candidate; `deciles` are those of the published score."""
-    columns = ("candidate", "days", "users", "Gini", "Spearman", "MAE", "RMSE", "bias", "top decile", "AUC")
-    cells = [
-        Row(
-            [str(v) if isinstance(v, str | int) else number(v, ".3f") for v in astuple(row)],
-            row.candidate == "published",
-        )
-        for row in rows
-    ]
+def outcome_page(
+    rows: Sequence[Measures], deciles: value.DecileCalibration, *, night: str, currency: str, published: str
+) -> str:
+    """What happened after a night, candidate by candidate, in currency units; `deciles` are of the published score."""
     picture = Picture(
         plots.calibration(deciles.predicted, deciles.happened, unit=currency), "Published score, longest horizon"
     )
-    lines = ["MAE judges the median column, everything else the mean column. Nothing here chose or changed a model."]
-    sections = [Section("Promised and happened", lines, columns, cells), Section("By decile", figures=[picture])]
-    return page(f"Outcome of the night {night}", f"Spend in {currency}.", sections, "Written by monitor.")
+    horizons = dict.fromkeys(row.horizon_days for row in rows)
+    tables = [_table([row for row in rows if row.horizon_days == days], published, currency, 1) for days in horizons]
+    lead = "MAE judges the median column, everything else the mean column. Nothing here chose or changed a model."
+    sections = [*tables, Section("By decile", figures=[picture])]
+    return page(f"Outcome of the night {night}", lead, sections, "Written by monitor.")
 
 
 def _table(rows: Sequence[Measures], chosen: str | None, currency: str, minor: int) -> Section:

@@ -20,8 +20,8 @@ from ltv_features.encode import Encoding, EncodingFitter
 from ltv_features.example_plan import ExamplePlan
 from ltv_features.project import TOKEN_TYPES, Examples
 from ltv_features.ragged import offsets_of
-from ltv_features.shard_writer import Shelf
 from ltv_features.shards import SetFacts, finish
+from ltv_features.shelf import Shelf
 from ltv_train.anchor import AnchorParameters
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.inputs import LABEL, Array, Inputs, columns_of

@@ -14,8 +14,8 @@ from ltv_features.contract import ANCHOR_INPUTS, LABEL_FIELDS
 from ltv_features.cutoffs import Origin
 from ltv_features.example_plan import ExamplePlan
 from ltv_features.project import Examples
-from ltv_features.shard_writer import Shelf
 from ltv_features.shards import SetFacts, finish
+from ltv_features.shelf import Shelf
 
 AGGREGATES = ("recency_days", "orders", "spend_minor")
 DAY = date(2026, 3, 1)

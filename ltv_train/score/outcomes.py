@@ -13,9 +13,8 @@ from ltv_features import files
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake, events_as_of
-from ltv_train.evaluation import read_predictions
-from ltv_train.metrics import classification, value
-from ltv_train.pages import OutcomeRow
+from ltv_train.evaluation import Fold, Measures, measure, read_predictions
+from ltv_train.predictions import Predictions
 from ltv_train.score import nights
 
 PUBLISHED = "published"
@@ -98,7 +97,7 @@ def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor
     return lake.spark.createDataFrame(rows, schema).join(users, on="user_key", how="inner").drop("user_key")
 
 
-def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -> list[OutcomeRow]:
+def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -> list[Measures]:
     """One row of measures for each candidate and horizon, the published score first.
 
     With `scored_by_all` only users of whom every candidate spoke are compared: those with an order before the night.
@@ -112,7 +111,7 @@ def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -
         common = sorted(set.intersection(*(set(users) for users in by_name.values()))) if scored_by_all else None
         for name in sorted(by_name, key=lambda name: (name != PUBLISHED, name)):
             users = common if common is not None else sorted(by_name[name])
-            made.append(_row(name, days, [by_name[name][user] for user in users]))
+            made.append(_measures(name, days, [by_name[name][user] for user in users]))
     return made
 
 
@@ -121,17 +120,8 @@ def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[Floats]:
     return [np.array([float(row[name]) for row in rows]) for name in names]
 
 
-def _row(name: str, days: int, rows: Sequence[Mapping[str, Any]]) -> OutcomeRow:
-    spend, mean, median, p, bought = columns(rows, "spend", "pltv", "pltv_p50", "p_purchase", "purchased")
-    return OutcomeRow(
-        candidate=name,
-        horizon_days=days,
-        users=len(rows),
-        gini=value.normalised_gini(spend, mean),
-        spearman=value.spearman(spend, mean),
-        mae=value.mae(spend, median),
-        rmse=value.rmse(spend, mean),
-        bias=value.bias(spend, mean),
-        top_decile_capture=value.top_decile_capture(spend, mean),
-        auc=classification.auc(bought, p),
-    )
+def _measures(name: str, days: int, rows: Sequence[Mapping[str, Any]]) -> Measures:
+    names = ("spend", "pltv", "pltv_p50", "p_purchase", "purchased")
+    spend, mean, median, p, bought = (column[:, None] for column in columns(rows, *names))
+    happened = Fold(str(rows[0]["as_of"]), np.arange(len(rows)), spend, bought, {})
+    return measure(happened, name, Predictions(mean, median, p, 1 - p), [days])[0]

@@ -87,6 +87,6 @@ def test_measures_compare_the_same_users_with_the_published_score_first(rows: li
     lstm = measured[1]
     assert lstm.mae == pytest.approx((70 + 1 + 3) / 3)
     assert lstm.bias == pytest.approx((40 + 2 + 6 - 90) / 3)
-    assert (lstm.gini, lstm.auc) == (1.0, 1.0)
+    assert (lstm.gini, lstm.auc_purchase) == (1.0, 1.0)
     everybody = outcomes.measured(rows, scored_by_all=False)
     assert [(row.candidate, row.users) for row in everybody[:2]] == [("published", len(ELIGIBLE)), ("lstm", 3)]
