@@ -74,7 +74,7 @@ def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(script: str, argumen
 
 def test_only_training_goes_to_ray() -> None:
     told = submit("ray.sh", "score_users", "--config", "a.toml", "--as-of", "2026-01-01")
-    assert (told.returncode, "not a job for Ray: score_users" in told.stderr) == (2, True)
+    assert (told.returncode, "not a job for this wrapper: score_users" in told.stderr) == (2, True)
 
 
 @pytest.mark.spark
@@ -123,13 +123,16 @@ class Head:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    """A head on loopback behind a token, stopped by a signal to its own process."""
+    """A head on loopback behind a token that takes jobs, stopped by a signal to its own process."""
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-    port, dashboard = free_ports(2)
+    # the defaults would meet those of another head on this machine
+    port, dashboard, agent, metrics, client = free_ports(5)
     scratch = tempfile.mkdtemp(prefix="ray")  # short: the path of a socket has about a hundred letters
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     command = [str(BIN / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=2"]
+    command += [f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"]
+    command += [f"--ray-client-server-port={client}"]
     command += [f"--temp-dir={scratch}", "--object-store-memory=200000000", "--disable-usage-stats"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     with open(Path(scratch) / "head.log", "wb") as log:
@@ -156,16 +159,19 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(head: Head, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns once jobs are taken."""
-    for _ in range(240):
+    """Returns once a job that does nothing went through: the list of jobs answers before the agent that starts them."""
+    command = [str(BIN / "ray"), "job", "submit", "--", "true"]
+    known = os.environ | head.variables
+    said = ""
+    end = time.monotonic() + 150
+    while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
-        try:
-            if head.status(head.variables["RAY_AUTH_TOKEN"]) == 200:
-                return
-        except OSError:
-            pass  # nobody listens yet
-        time.sleep(0.5)
-    raise AssertionError(f"the head takes no jobs after 2 minutes: {log.read_text()}")
+        told = subprocess.run(command, env=known, capture_output=True, text=True, timeout=90, check=False)
+        if told.returncode == 0:
+            return
+        said = told.stdout + told.stderr
+        time.sleep(1)
+    raise AssertionError(f"the head takes no jobs: {said}\n{log.read_text()}")
 
 
 @pytest.mark.ray

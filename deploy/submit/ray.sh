@@ -5,29 +5,15 @@
 # the configuration must mean the same there, and it must say [train.ray] address = "auto".
 set -euo pipefail
 
-HERE="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
-ROOT="$(cd -- "$HERE/../.." && pwd -P)"
-
-misused() {
-    printf 'ray.sh: %s\nusage: bash deploy/submit/ray.sh JOB --config FILE --as-of DATE [--run-id ID]\njobs: train train_recommender\n' "$1" >&2
-    exit 2
-}
-
-[ $# -ge 1 ] || misused "no job named"
-JOB="$1"
-shift
-case "$JOB" in train | train_recommender) ;; *) misused "not a job for Ray: $JOB" ;; esac
-for NEEDED in --config --as-of; do
-    case " $* " in *" $NEEDED "* | *" $NEEDED="*) ;; *) misused "$NEEDED is missing" ;; esac
-done
-
-if [ -z "${LTV_PYTHON:-}" ] && [ -d "$ROOT/.venv" ]; then
-    # shellcheck source=../local/env.sh
-    source "$ROOT/deploy/local/env.sh"
-fi
-PYTHON="${LTV_PYTHON:-$(command -v python3)}"
+# shellcheck source=common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+JOBS="train train_recommender"
+check_arguments "$@"
+find_python
 PATH="$(dirname -- "$PYTHON"):$PATH"
 export PATH
+JOB="$1"
+shift
 
 # A relative --config would be looked for in Ray's own working folder.
 ARGUMENTS=()
