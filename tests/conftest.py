@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from ltv_features.config import SparkSettings
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
+
+settings.register_profile("ltv", deadline=None)  # a machine that others use may pause any example
+settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
 _QUICK = {
@@ -24,8 +28,8 @@ _QUICK = {
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark session with Delta, task retries on, tuned for many tiny jobs."""
     warehouse = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    settings = SparkSettings(driver_memory="2g", shuffle_partitions=2, conf=_QUICK | warehouse)
-    session = open_session(settings, "tests")
+    spark_settings = SparkSettings(driver_memory="2g", shuffle_partitions=2, conf=_QUICK | warehouse)
+    session = open_session(spark_settings, "tests")
     yield session
     session.stop()
 

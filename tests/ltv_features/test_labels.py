@@ -27,7 +27,7 @@ def labels_of(
     return {name: values.tolist() for name, values in made.items()}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some_rows(), st.permutations(["a", "b", "cc", "nobody"]), st.integers(0, 39), st.integers(0, 45))
 def test_labels_say_what_plain_loops_say(rows: list[Row], users: list[str], cutoff: int, until: int) -> None:
     rows = [row for row in rows if row["user_id"] != "A"]  # shares its key with `a`

@@ -58,13 +58,13 @@ def check_against_loops(rows: list[Row], as_of_us: int) -> None:
     assert all(np.isfinite(values).all() for values in (made.aggregates, made.anchor, *made.tokens.values()))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(some_rows())
 def test_every_feature_and_token_says_what_plain_loops_say(rows: list[Row]) -> None:
     check_against_loops(rows, AS_OF)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some_rows(last_day=400))
 def test_long_windows_say_what_plain_loops_say(rows: list[Row]) -> None:
     check_against_loops(rows, 400 * DAY)

@@ -31,13 +31,13 @@ def build(rows: list[Row], as_of_us: int = AS_OF) -> pa.Table:
     return state.build(kernel_events(rows), as_of_us=as_of_us)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(some_rows())
 def test_build_says_what_plain_loops_say(rows: list[Row]) -> None:
     assert build(rows).to_pylist() == naive.states(kernel_events(rows))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_rows(max_size=120))
 def test_short_lists_keep_the_last_entries_of_the_total_order(rows: list[Row]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +45,7 @@ def test_short_lists_keep_the_last_entries_of_the_total_order(rows: list[Row]) -
         assert build(rows).to_pylist() == naive.states(kernel_events(rows), max_lines=3, max_browse=2)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(split_events(), st.permutations(range(4)))
 def test_any_split_in_any_order_merges_to_the_bits_of_one_build(drawn: Events, nights: list[int]) -> None:
     rows, night_of = drawn
@@ -58,7 +58,7 @@ def test_any_split_in_any_order_merges_to_the_bits_of_one_build(drawn: Events, n
     assert state.merge(parts[1], parts[0]).equals(state.merge(parts[0], parts[1]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(split_events())
 def test_merging_cut_lists_loses_nothing_that_the_whole_keeps(drawn: Events) -> None:
     rows, night_of = drawn
@@ -71,7 +71,7 @@ def test_merging_cut_lists_loses_nothing_that_the_whole_keeps(drawn: Events) -> 
         assert merged.equals(build(rows))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_rows(), st.lists(st.integers(0, 40), min_size=1, max_size=5, unique=True))
 def test_states_at_equals_a_build_at_every_cutoff(rows: list[Row], days: list[int]) -> None:
     found = list(state.states_at(kernel_events(rows), [day * DAY for day in days]))
@@ -80,7 +80,7 @@ def test_states_at_equals_a_build_at_every_cutoff(rows: list[Row], days: list[in
         assert made.equals(build([row for row in rows if row["ts_us"] < cutoff], cutoff))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(split_events())
 def test_user_items_are_exact_and_merge_to_the_same_bits(drawn: Events) -> None:
     rows, night_of = drawn
