@@ -66,7 +66,8 @@ def run_jobs(named: Callable[[], Sequence[Job]], argv: Sequence[str]) -> int:
     """
     arguments = _arguments(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    for library in ("py4j", "faiss"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _terminate)
     spark = None
     try:
