@@ -104,7 +104,7 @@ class Lake:
         if fresh.isEmpty():
             return
         same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in table.key)
-        merge = self._table(table.name).alias("old").merge(rows.alias("new"), same_key)
+        merge = self._table(table.name).alias("old").merge(fresh.select(*table.column_names).alias("new"), same_key)
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
     def insert_new(self, df: DataFrame, table: Table) -> None:

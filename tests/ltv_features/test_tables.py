@@ -57,6 +57,12 @@ def test_upsert_commits_nothing_when_nothing_differs(lake):
     assert {(r.user_id, r.n) for r in lake.read("small").collect()} == {("a", 5), ("b", 2), ("c", 6)}
 
 
+def test_upsert_touches_no_row_that_is_the_same_already(lake):
+    lake.upsert(small(lake, ("a", NIGHT, 1), ("b", NIGHT, 2)), SMALL)
+    lake.upsert(small(lake, ("a", NIGHT, 1), ("b", NIGHT, 2), ("c", NIGHT, 3)), SMALL)
+    assert [row.user_id for row in lake.changes("small", 0, 1).collect()] == ["c"]
+
+
 def test_insert_new_leaves_known_keys_alone(lake):
     lake.insert_new(small(lake, ("a", NIGHT, 1)), SMALL)
     lake.insert_new(small(lake, ("a", NIGHT, 9)), SMALL)
