@@ -28,8 +28,7 @@ def main(run: Run) -> None:
     if lake.committed(table.name, run.as_of) == digest:
         log.info("scores of %s are there already", run.as_of)
         return
-    version = lake.version(contract.USER_STATE.name)
-    states = users.eligible_states(lake, run.as_of, version or 0)
+    states = users.eligible_states(lake, run.as_of)
     staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")
     users.score(states, scorer, table).write.mode("overwrite").parquet(staged)
     scored = run.lake.spark.read.parquet(staged)

@@ -51,7 +51,18 @@ class Lake:
 
     def committed(self, name: str, as_of: date) -> str | None:
         """The input digest of the newest commit for `as_of`; None when there was none."""
-        return self._last_commit(name, as_of).get("input_digest")
+        return self._last_commit(name, as_of)[1].get("input_digest")
+
+    def night_version(self, name: str, as_of: date) -> int | None:
+        """The version of the newest commit for `as_of`, whatever was committed for other nights since; None: none."""
+        return self._last_commit(name, as_of)[0]
+
+    def at_night(self, name: str, as_of: date) -> DataFrame:
+        """The table as its newest commit for `as_of` left it. Raises InputMissing when there was none."""
+        version = self.night_version(name, as_of)
+        if version is None:
+            raise InputMissing(f"table {name!r} was never made for {as_of}; next: run the job that writes it")
+        return self.read(name, version)
 
     def replace(self, df: DataFrame, table: Table, *, as_of: date, input_digest: str, where: str | None = None) -> int:
         """Replaces the table, or the rows that `where` selects, in one commit; returns the new version.
@@ -59,7 +70,7 @@ class Lake:
         Raises ContractBroken when columns differ from the contract or the commit was skipped by a concurrent one.
         """
         before = self.version(table.name)
-        attempt = int(self._last_commit(table.name, as_of).get("attempt", 0)) + 1
+        attempt = int(self._last_commit(table.name, as_of)[1].get("attempt", 0)) + 1
         facts = {"as_of": as_of.isoformat(), "input_digest": input_digest, "attempt": attempt}
         writer = (
             conform(df, table)
@@ -154,12 +165,12 @@ class Lake:
     def _table(self, name: str) -> DeltaTable:
         return DeltaTable.forPath(self.spark, self.path(name))
 
-    def _last_commit(self, name: str, as_of: date) -> dict[str, Any]:
+    def _last_commit(self, name: str, as_of: date) -> tuple[int | None, dict[str, Any]]:
         if not self.exists(name):
-            return {}
+            return None, {}
         written = self._table(name).history().where(F.col("userMetadata").isNotNull()).orderBy(F.desc("version"))
-        notes = (json.loads(row["userMetadata"]) for row in written.select("userMetadata").collect())
-        return next((note for note in notes if note.get("as_of") == as_of.isoformat()), {})
+        notes = [(row["version"], json.loads(row["userMetadata"])) for row in written.collect()]
+        return next(((version, note) for version, note in notes if note.get("as_of") == as_of.isoformat()), (None, {}))
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:

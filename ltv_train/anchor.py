@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 _ORDERS, _REPEAT, _LAST, _AGE, _MEAN = range(len(ANCHOR_INPUTS))
 _MAX_LOG = 7.0
 _NODES, _NODE_WEIGHTS = (
-    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(8), (1, 0), strict=True)
+    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(32), (1, 0), strict=True)
 )
 _MAX_FIT_USERS = 20_000
 _PULL = 1e-4
@@ -62,9 +62,7 @@ class AnchorParameters:
         known, x, t_x, age = _columns(inputs)
         if self.kind == "rate":
             return known.astype(np.float64)
-        r, alpha, a, b = self.frequency
-        odds = np.exp((r + x) * np.log((alpha + age) / (alpha + t_x))) * a / (b + np.maximum(x, 1) - 1)
-        return np.where(known, np.where(x > 0, 1 / (1 + odds), 1.0), 0.0)
+        return np.where(known, _p_alive(self.frequency, x, t_x, age), 0.0)
 
     def expected_order_value(self, inputs: Floats) -> Floats:
         """[N] minor units that the next order is expected to be worth."""
@@ -83,10 +81,10 @@ class AnchorParameters:
 def fit_anchor(inputs: Floats) -> AnchorParameters:
     """Maximum likelihood over users with an order, at most 20,000 of them (an even stride).
 
-    Falls back to a shrunk rate when BG/NBD does not converge inside |log parameter| <= 7.
+    Falls back to a shrunk rate when the search for BG/NBD, held inside |log parameter| <= 7, fails in its first steps.
     """
     buyers = inputs[inputs[:, _ORDERS] > 0]
-    buyers = buyers[:: max(1, len(buyers) // _MAX_FIT_USERS)]
+    buyers = buyers[:: max(1, -(-len(buyers) // _MAX_FIT_USERS))]
     if not len(buyers):
         return AnchorParameters("rate", (1.0, 365.0), (), 0.0)
     spent = float(buyers[:, _MEAN] @ buyers[:, _ORDERS])
@@ -159,23 +157,26 @@ def _fit_spend(buyers: Floats, mean_minor: float) -> tuple[float, ...]:
 
 
 def _bgnbd_orders(frequency: tuple[float, ...], x: Floats, t_x: Floats, age: Floats, days: Floats) -> Floats:
-    """Conditional expectation of orders in (age, age + days], equation 10, by integrating the expected rate.
+    """Conditional expectation of orders in (age, age + days], equation 10, as an expectation over the drop-out p.
 
-    The closed form divides by a - 1 and needs 2F1 at large arguments; the integral of the rate over the horizon by
-    Gauss-Legendre quadrature is smooth in every parameter. The posterior of a living customer is Gamma(r + x,
-    alpha + age) for the rate and Beta(a, b + x) for dropping out after an order, so the expected rate after s days is
-    E[lambda p_no_drop_out(s)] = (r + x) E_p[(alpha + age)^(r + x) / (alpha + age + p s)^(r + x + 1)].
+    The closed form divides by a - 1 and needs 2F1 where it overflows. The posterior of a living customer is
+    Gamma(r + x, alpha + age) for the rate and Beta(a, b + x) for p; for one p the rate integrates over the days to
+    (1 - (1 + p z)^-(r + x)) / p with z = days / (alpha + age), which rises with the days for every p. The expectation
+    is Gauss-Legendre quadrature over the quantiles of p, which are the same for all customers with as many orders.
     """
     r, alpha, a, b = frequency
-    odds = np.exp((r + x) * np.log((alpha + age) / (alpha + t_x))) * a / (b + np.maximum(x, 1) - 1)
-    alive = np.where(x > 0, 1 / (1 + odds), 1.0)
-    horizon = np.broadcast_to(days, x.shape).astype(np.float64)
+    repeats, row = np.unique(x, return_inverse=True)
+    quantiles = np.maximum(special.betaincinv(a, b + repeats[:, None], _NODES), 1e-12)
+    z = np.broadcast_to(days, x.shape) / (alpha + age)
     total = np.zeros(len(x))
-    shape = r + x
-    for node, weight in zip(_NODES, _NODE_WEIGHTS, strict=True):
-        z = horizon * node / (alpha + age)
-        # E_p[(1 + p z)^-(shape + 1)] with p ~ Beta(a, b + x) is 2F1(shape + 1, a; a + b + x; -z); Pfaff's
-        # transformation brings the argument into [0, 1) and the large shape out of the numerator
-        rate = (1 + z) ** -a * special.hyp2f1(a + b - r - 1, a, a + b + x, z / (1 + z))
-        total += weight * rate * shape / (alpha + age)
-    return alive * total * horizon
+    for number, weight in enumerate(_NODE_WEIGHTS):
+        p = quantiles[row, number]
+        total += weight * -np.expm1(-(r + x) * np.log1p(p * z)) / p
+    return _p_alive(frequency, x, t_x, age) * total
+
+
+def _p_alive(frequency: tuple[float, ...], x: Floats, t_x: Floats, age: Floats) -> Floats:
+    """Equation 12; a customer without a repeated order has had no chance to drop out."""
+    r, alpha, a, b = frequency
+    log_odds = (r + x) * np.log((alpha + age) / (alpha + t_x)) + np.log(a / (b + np.maximum(x, 1) - 1))
+    return np.asarray(np.where(x > 0, special.expit(-log_odds), 1.0))

@@ -35,7 +35,7 @@ from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger("ltv.train")
 NETWORK = "lstm"
-_CODE = 2
+_CODE = 3
 """Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
 
 

@@ -74,7 +74,7 @@ def ledger_problems(lake: Lake, night: date) -> list[str]:
 
 def audit_problems(lake: Lake, night: date) -> list[str]:
     """Users among .1 % (at least 20), chosen by key, whose state rebuilt from events differs from the stored one."""
-    states = lake.read("user_state")
+    states = lake.at_night("user_state", night)
     every = max(1, min(_AUDIT_EVERY, states.count() // _AUDIT_AT_LEAST))
     chosen = F.pmod(F.xxhash64("user_key", F.lit("audit")), F.lit(every)) == 0
     rebuilt = features.user_states(kernel_events_as_of(lake, night).where(chosen), night)
@@ -88,7 +88,7 @@ def audit_problems(lake: Lake, night: date) -> list[str]:
 def problems_of(lake: Lake, night: date, *, with_recommendations: bool) -> list[str]:
     """Everything that speaks against publishing the night."""
     scores = lake.read("scores").where(F.col("as_of") == F.lit(night))
-    states = eligible_states(lake, night, lake.version("user_state") or 0)
+    states = eligible_states(lake, night)
     found = score_problems(scores, states) + ledger_problems(lake, night) + audit_problems(lake, night)
     if with_recommendations and lake.committed("recommendations", night) is None:
         found.append("recommendations: none for this night although items were sold; next: recommend_items")
@@ -100,6 +100,7 @@ def night_row(
 ) -> Mapping[str, Any]:
     """The row of `nights`: versions of all tables and digests of what spoke."""
     versions = {name: lake.version(name) for name in PINNED}
+    versions |= {name: lake.night_version(name, night) for name in ("user_state", "user_items")}
     return {
         "as_of": night,
         "table_versions": {name: version for name, version in versions.items() if version is not None},

@@ -93,7 +93,7 @@ def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor
             columns = [column.tolist() for column in (keys, *money)]
             rows += [(key, name, days, mean, median, p) for key, mean, median, p in zip(*columns, strict=True)]
     schema = "user_key long, candidate string, horizon_days int, pltv double, pltv_p50 double, p_purchase double"
-    users = lake.read("user_state").select("user_key", "user_id")
+    users = lake.at_night("user_state", night).select("user_key", "user_id")
     return lake.spark.createDataFrame(rows, schema).join(users, on="user_key", how="inner").drop("user_key")
 
 

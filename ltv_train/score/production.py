@@ -61,7 +61,7 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
 
 def recommendations_expected(lake: Lake, as_of: date) -> bool:
     """Whether this night needs recommendations: items were bought, and a recommender serves or can be trained."""
-    if not lake.exists(USER_ITEMS.name) or lake.read(USER_ITEMS.name).isEmpty():
+    if lake.at_night(USER_ITEMS.name, as_of).isEmpty():
         return False
     shards = files.join(lake.root, "shards", as_of.isoformat(), "manifest.json")
     trainable = files.exists(shards) and bool(files.read_json(shards)["basket"])

@@ -65,9 +65,10 @@ def offers_of(model: Mapping[str, Any], root: str, as_of: date, top_k: int) -> O
 
 def states_with_items(lake: Lake, as_of: date) -> DataFrame:
     """Eligible states with one more column: the USER_ITEMS rows of the user as a list, null where there are none."""
-    states = eligible_states(lake, as_of, lake.version("user_state") or 0)
+    states = eligible_states(lake, as_of)
     rows = F.collect_list(F.struct(*_BESIDE_USER)).alias(_BOUGHT)
-    return states.join(lake.read(USER_ITEMS.name).groupBy("user_id").agg(rows), on="user_id", how="left")
+    bought = lake.at_night(USER_ITEMS.name, as_of).groupBy("user_id").agg(rows)
+    return states.join(bought, on="user_id", how="left")
 
 
 def recommend(states: DataFrame, offers: Offers) -> DataFrame:

@@ -19,9 +19,9 @@ _ROUND = 6
 DECILES = 10
 
 
-def eligible_states(lake: Lake, as_of: date, version: int) -> DataFrame:
+def eligible_states(lake: Lake, as_of: date) -> DataFrame:
     """States of users known before the night (by an event or a dated profile) who do not object to profiling."""
-    states = lake.read(USER_STATE.name, version)
+    states = lake.at_night(USER_STATE.name, as_of)
     profiles = users_as_of(lake, as_of)
     dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
     objecting = (

@@ -88,6 +88,15 @@ def test_more_days_never_mean_fewer_orders(shoppers: np.ndarray) -> None:
     assert (np.diff(by_days, axis=0) > 0).all()
 
 
+@pytest.mark.parametrize("frequency", [(1.0, 5.0, 1.5, 1.0), (2.135, 1.9393, 227.1, 227.0), (0.05, 900.0, 0.1, 0.2)])
+def test_a_newcomer_is_expected_to_order_more_in_more_days_whatever_the_parameters(frequency) -> None:
+    """Where 2F1 overflows, and where the horizon is long against alpha."""
+    anchor = AnchorParameters("bgnbd", frequency, (), 1.0)
+    said = [anchor.expected_orders(np.array([[1.0, 0.0, 0.0, 0.1, 1.0]]), days)[0] for days in (30, 90, 365, 730, 1095)]
+    assert np.isfinite(said).all()
+    assert (np.diff(said) > 0).all()
+
+
 def test_who_was_silent_longer_is_less_likely_alive() -> None:
     silent = np.array([[6.0, 5.0, last, 300.0, 900.0] for last in (290.0, 200.0, 100.0, 20.0)])
     alive = TRUE.p_alive(silent)

@@ -30,7 +30,7 @@ def scores(lake: Lake) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def states(lake: Lake) -> DataFrame:
-    return nights.eligible_states(lake, NIGHT, lake.version("user_state") or 0).select("user_id").cache()
+    return nights.eligible_states(lake, NIGHT).select("user_id").cache()
 
 
 def test_a_night_as_it_was_scored_has_no_problem(scores: DataFrame, states: DataFrame) -> None:

@@ -68,7 +68,7 @@ def test_who_never_bought_gets_the_mean_of_those_who_never_bought(scores: dict[s
 
 
 def test_the_same_bits_come_out_of_any_number_of_partitions(lake: Lake) -> None:
-    run_states = users.eligible_states(lake, NIGHT, lake.version("user_state") or 0)
+    run_states = users.eligible_states(lake, NIGHT)
     scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, 100)
     said = []
     for partitions in (1, 2, 7):
