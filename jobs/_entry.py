@@ -41,7 +41,9 @@ class Run:
     def lake(self) -> "Lake":
         """The tables of this run. Raises RuntimeError in a job that declared NEEDS_SPARK = False."""
         from ltv_features.tables import Lake
+        from ltv_features.unit import hold_unit
 
+        hold_unit(self.settings.lake.root, self.settings.shop)
         if self.spark is None:
             raise RuntimeError("this job runs without Spark and may not open Delta tables")
         return Lake(self.spark, self.settings.lake.root)

@@ -5,13 +5,13 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ltv_features.sources import SourceSettings
-from ltv_features.strict import Section
+from ltv_features.strict import Place, Section
 
 
 class LakeSettings(Section):
     """Where the Delta tables, shards, bundles and reports live."""
 
-    root: str
+    root: Place
 
 
 class SparkSettings(Section):

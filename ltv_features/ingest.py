@@ -24,6 +24,7 @@ from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, record
 from ltv_features.sieve import KEPT, QUARANTINED, Sieved, sieve_events, sieve_items, sieve_users
 from ltv_features.tables import Lake, conform
+from ltv_features.unit import fix_unit
 
 log = logging.getLogger("ltv")
 
@@ -68,6 +69,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
         hops += _write_users(lake, users)
         hops += _write_items(lake, things, events)
         record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
+        fix_unit(lake.root, settings.shop)
         for sieved in events:
             _append_events(lake, sieved, deliveries[sieved.source])
     finally:
@@ -140,7 +142,7 @@ def _stop_if_too_many_bad(refused: Sequence[Sieved], limit: float) -> None:
             raise TooManyBadRows(
                 f"source {sieved.source!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} "
                 f"of {sieved.rows_in} rows ({reasons}); no event was written; next: look at table 'quarantine', "
-                "correct the mapping or the delivery, or raise ingest.max_bad_share"
+                "correct the mapping, or deliver good rows and raise ingest.max_bad_share until this one is through"
             )
 
 

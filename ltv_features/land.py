@@ -58,7 +58,10 @@ def land(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence[str]
     fresh = [(digest, path) for digest, path in digests.items() if digest not in known]
     files = [(digest, look_at(path, source)) for digest, path in fresh]
     for _, file in files:
-        require_columns(needed, file.columns, where=f"source {name!r}, file {file.path}")
+        where = f"source {name!r}, file {file.path}"
+        require_columns(needed, file.columns, where=where)
+        if taken := sorted({column.name for column in RAW_EXTRA} & set(file.columns)):
+            raise ContractBroken(f"{where}: columns {taken} bear names that landing adds itself; next: rename them")
     for start in range(0, len(files), FILES_A_COMMIT):
         _append(lake, name, source, files[start : start + FILES_A_COMMIT], landed_ts)
     return Landed(name, len(files), len(digests) - len(files))
@@ -85,8 +88,10 @@ def _append(
         except (PySparkException, Py4JError) as error:
             paths = ", ".join(file.path for _, file in files[:3])
             raise ContractBroken(
-                f"source {name!r}: expected readable {source.format}, actual failure while reading {paths}"
-                f"{' and more' if len(files) > 3 else ''}: {_first_cause(error)}; next: deliver the file again"
+                f"source {name!r}: expected readable {source.format} and a raw table at {lake.path(raw_table(name))}, "
+                f"actual failure while landing {paths}"
+                f"{' and more' if len(files) > 3 else ''}: {_first_cause(error)}; "
+                "next: deliver the file again, or look at the folder of the table"
             ) from error
 
 

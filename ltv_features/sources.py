@@ -1,11 +1,13 @@
 """The source mapping: which files a shop delivers, and how their columns become events, profiles and items."""
 
+import re
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ltv_features.contract import EVENT_TYPES
-from ltv_features.strict import Section
+from ltv_features.strict import Place, Section
 
 
 class Lookup(Section):
@@ -57,14 +59,35 @@ class EventColumns(Section):
     promotion: str | None = None
 
 
+_PATTERN_LETTERS = frozenset("GyMLdDahHkKmsSVzOXx")
+"""The letters of Spark's datetime patterns that can be read, not only written."""
+
+
+def _readable(pattern: str) -> str:
+    unknown = sorted({sign for sign in re.sub(r"'[^']*'", "", pattern) if sign.isalpha()} - _PATTERN_LETTERS)
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no letters of a datetime pattern such as yyyy-MM-dd HH:mm:ss")
+    return pattern
+
+
+def _known_zone(zone: str) -> str:
+    if not re.fullmatch(r"[+-]\d{2}:\d{2}", zone) and zone not in available_timezones():
+        raise ValueError("not a time zone such as Europe/Berlin, UTC or +01:00")
+    return zone
+
+
+Pattern = Annotated[str, AfterValidator(_readable)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
 class EventMapping(Section):
     """Turns rows of a source into events."""
 
     columns: EventColumns
     event_type: str | None = None
     event_types: dict[str, str] = {}
-    time_formats: list[str] = []
-    time_zone: str = "UTC"
+    time_formats: list[Pattern] = []
+    time_zone: Zone = "UTC"
     refunds: Refunds = Refunds()
     zero_quantity: Literal["keep", "quarantine"] = "quarantine"
     max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
@@ -88,7 +111,7 @@ class UserMapping(Section):
 
     user: str
     valid_from: str
-    time_formats: list[str] = []
+    time_formats: list[Pattern] = []
     attributes: list[str] = []
     sensitive: list[str] = []
     use_sensitive: bool = False
@@ -107,7 +130,7 @@ class ItemMapping(Section):
 class SourceSettings(Section):
     """One delivered source: files, format, and what its rows are. Without a mapping it only serves lookups."""
 
-    path: str
+    path: Place
     format: Literal["csv", "jsonl", "parquet"]
     csv: Csv = Csv()
     lookup: Lookup | None = None

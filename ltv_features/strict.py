@@ -7,9 +7,10 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import fsspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from ltv_features.errors import ConfigError, InputMissing
 
@@ -41,6 +42,17 @@ def load(path: str | Path, model: type[Model]) -> Model:
         return model.model_validate(_with_absolute_paths(document, file.resolve().parent))
     except ValidationError as error:
         raise ConfigError(str(file), [_sentence(problem, model) for problem in error.errors()]) from error
+
+
+def _of_known_scheme(place: str) -> str:
+    scheme, mark, _ = place.partition("://")
+    if mark and scheme not in fsspec.available_protocols():
+        raise ValueError(f"{scheme}:// is not an address that can be opened here")
+    return place
+
+
+Place = Annotated[str, AfterValidator(_of_known_scheme)]
+"""A folder or file: a path, or an address that fsspec knows, such as s3://bucket/folder."""
 
 
 def absolute(path: str, folder: Path) -> str:

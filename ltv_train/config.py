@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ltv_features.strict import Section
+from ltv_features.strict import Place, Section
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,8 +95,8 @@ class ExportSettings(Section):
     """Where the CRM export goes and who must not be in it."""
 
     destination: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "crm"
-    folder: str
-    suppression: str
+    folder: Place
+    suppression: Place
     allow_empty_suppression: bool = False
     top_items: Annotated[int, Field(ge=0)] = 5
 

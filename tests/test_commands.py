@@ -64,3 +64,18 @@ def test_training_without_shards_names_the_next_step_and_writes_nothing(tmp_path
     assert done.returncode == 3
     assert "build_examples" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"shop.toml"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('root = "lake"', 'root = "foo://bucket/lake"', "lake.root: Value error, foo:// is not an address"),
+        ('"purchase"', '"purchase"\ntime_zone = "Mars/Phobos"', "not a time zone such as"),
+        ('"purchase"', '"purchase"\ntime_formats = ["bb.QQ"]', "Q, b: no letters of a datetime pattern"),
+    ],
+)
+def test_a_value_that_nothing_could_use_is_refused(tmp_path, old, new, complaint):
+    (tmp_path / "shop.toml").write_text(GOOD.replace(old, new, 1))
+    done = jobs(tmp_path, "land_files", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
+    assert done.returncode == 2
+    assert complaint in done.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ltv_features.columns import needed_columns
-from ltv_features.config import FeatureConfig
+from ltv_features.config import FeatureConfig, ShopSettings
 from ltv_features.errors import ContractBroken, InputMissing, TooManyBadRows
 from ltv_features.ingest import ingest
 from ltv_features.land import land
@@ -262,3 +262,6 @@ def test_the_ingest_job_runs_from_a_configuration(orders: Shop) -> None:
     settings = Settings.model_validate({**orders.settings.model_dump(), "export": export})
     main(Run(settings, DAY, "r1", orders.lake.spark))
     assert orders.column("events", "user_id") == ["u1"]
+    in_yen = settings.model_copy(update={"shop": ShopSettings(currency="JPY", minor_digits=0)})
+    with pytest.raises(ContractBroken, match=r"expected amounts in .*JPY.*actual .*USD"):
+        main(Run(in_yen, DAY, "r2", orders.lake.spark))

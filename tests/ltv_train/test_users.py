@@ -1,5 +1,6 @@
 """Scores of a night through Spark: who gets a row, what it says, and that nothing but the inputs decides it."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import score_users
-from ltv_features import contract
+from ltv_features import contract, features, tables
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import InputMissing
 from ltv_features.project import project
@@ -17,7 +18,7 @@ from ltv_features.tables import Lake
 from ltv_train.config import ScoreSettings
 from ltv_train.score import users
 from ltv_train.score.production import serving
-from tests.score_world import ELIGIBLE, HORIZONS, NEVER, NIGHT, plain_scores, run_in
+from tests.score_world import ELIGIBLE, HORIZONS, NEVER, NIGHT, copy_world, plain_scores, run_in
 
 pytestmark = pytest.mark.spark
 
@@ -124,3 +125,16 @@ def test_deciles_and_tiers_follow_the_rank_and_equal_values_share_them(spark: Sp
 def test_when_all_are_worth_the_same_they_share_the_first_decile(spark: SparkSession) -> None:
     rows = users.ranked(unranked(spark, [3.0] * 5), TABLE, ScoreSettings(), "digest").collect()
     assert {(row.value_decile, row.value_tier) for row in rows} == {(1, "high")}
+
+
+def test_an_earlier_night_reads_its_own_states_after_a_later_one_was_built(
+    spark: SparkSession, scored_world: Path, tmp_path: Path
+) -> None:
+    folder = copy_world(scored_world, tmp_path / "world")
+    there = run_in(folder, spark).lake
+    before = sorted(map(tuple, users.eligible_states(there, NIGHT).collect()))
+    later = NIGHT + timedelta(60)
+    events = tables.kernel_events_as_of(there, later)
+    there.replace(features.user_states(events, later), contract.USER_STATE, as_of=later, input_digest="later")
+    assert sorted(map(tuple, users.eligible_states(there, NIGHT).collect())) == before
+    assert sorted(map(tuple, users.eligible_states(there, later).collect())) != before
