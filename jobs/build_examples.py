@@ -5,7 +5,7 @@ import logging
 from jobs._entry import Run, start
 from ltv_features import aggregates, basket_tables, examples, features, files, ledger, shards
 from ltv_features.digest import digest_of
-from ltv_features.tables import kernel_events_as_of
+from ltv_features.kernel_input import kernel_events_as_of
 
 NEEDS_SPARK = True
 

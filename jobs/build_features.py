@@ -6,7 +6,7 @@ from jobs._entry import Run, start
 from ltv_features import features, ledger
 from ltv_features.contract import USER_ITEMS, USER_STATE
 from ltv_features.digest import digest_of
-from ltv_features.tables import kernel_events_as_of
+from ltv_features.kernel_input import kernel_events_as_of
 
 NEEDS_SPARK = True
 

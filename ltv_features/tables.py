@@ -13,7 +13,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS, Table
+from ltv_features.contract import EVENTS, USERS, Table
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.files import join
 from ltv_features.schemas import spark_schema
@@ -54,7 +54,7 @@ class Lake:
         return self._last_commit(name, as_of)[1].get("input_digest")
 
     def night_version(self, name: str, as_of: date) -> int | None:
-        """The version of the newest commit for `as_of`, whatever was committed for other nights since; None: none."""
+        """The last version that is of this night: its newest commit and what mended it, not another night's."""
         return self._last_commit(name, as_of)[0]
 
     def at_night(self, name: str, as_of: date) -> DataFrame:
@@ -166,11 +166,19 @@ class Lake:
         return DeltaTable.forPath(self.spark, self.path(name))
 
     def _last_commit(self, name: str, as_of: date) -> tuple[int | None, dict[str, Any]]:
+        """What the newest commit for `as_of` noted, and the last version before another night was committed over it."""
         if not self.exists(name):
             return None, {}
-        written = self._table(name).history().where(F.col("userMetadata").isNotNull()).orderBy(F.desc("version"))
-        notes = [(row["version"], json.loads(row["userMetadata"])) for row in written.collect()]
-        return next(((version, note) for version, note in notes if note.get("as_of") == as_of.isoformat()), (None, {}))
+        last: int | None = None
+        for row in self._table(name).history().orderBy(F.desc("version")).select("version", "userMetadata").collect():
+            last = row["version"] if last is None else last
+            if row["userMetadata"] is None:
+                continue
+            note = json.loads(row["userMetadata"])
+            if note.get("as_of") == as_of.isoformat():
+                return last, note
+            last = None
+        return None, {}
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:
@@ -203,44 +211,6 @@ def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFram
     if not lake.exists(USERS.name):
         return lake.spark.createDataFrame([], spark_schema(USERS))
     return lake.read(USERS.name, version).where(F.col("valid_from") < F.lit(_midnight(as_of)))
-
-
-def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None = None) -> DataFrame:
-    """The kernel's input (KERNEL_EVENTS): events with their item's numbers, and every profile as a row of type 0.
-
-    An undated profile enters at 1970-01-01; whether it makes its user known is for the reader to decide.
-    """
-    pinned = versions or {}
-    items = lake.read(ITEMS.name, pinned.get(ITEMS.name)).select("item_id", "item_no", "category_no", "brand_no")
-    type_id = F.create_map(*[F.lit(word) for pair in TYPE_ID.items() for word in pair])
-    number = [F.coalesce(F.col(name), F.lit(0)).alias(name) for name in ("item_no", "category_no", "brand_no")]
-    happened = events_as_of(lake, as_of, pinned.get(EVENTS.name)).join(items, on="item_id", how="left")
-    events = happened.select(
-        "user_id",
-        "user_key",
-        F.unix_micros("event_ts").alias("ts_us"),
-        "event_key",
-        type_id[F.col("event_type")].cast("byte").alias("type"),
-        "order_key",
-        *number,
-        "quantity",
-        "amount_minor",
-        "discount_minor",
-        "rating",
-        "dwell_seconds",
-        F.lit(None).cast("string").alias("profile"),
-    )
-    zeros = {c.name: F.lit(0).cast(spark_schema([c])[0].dataType) for c in KERNEL_EVENTS}
-    own = {
-        "user_id": F.col("user_id"),
-        "user_key": F.col("user_key"),
-        "ts_us": F.unix_micros("valid_from"),
-        "event_key": F.col("profile_key"),
-        "type": F.lit(PROFILE_TYPE_ID).cast("byte"),
-        "profile": F.col("profile"),
-    }
-    profiles = users_as_of(lake, as_of, pinned.get(USERS.name))
-    return events.unionByName(profiles.select(*[(zeros | own)[c.name].alias(c.name) for c in KERNEL_EVENTS]))
 
 
 def _midnight(day: date) -> Any:

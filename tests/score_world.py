@@ -13,7 +13,8 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from jobs._entry import Run, Settings
-from ltv_features import contract, features, tables
+from ltv_features import contract, features
+from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train import bundle, predict, training
@@ -97,7 +98,7 @@ def write_world(folder: Path, spark: SparkSession) -> None:
     _write_events(lake)
     _write_profiles(lake)
     lake.upsert(spark.createDataFrame([], spark_schema(contract.ITEMS)), contract.ITEMS)
-    events = tables.kernel_events_as_of(lake, NIGHT)
+    events = kernel_events_as_of(lake, NIGHT)
     lake.replace(features.user_states(events, NIGHT), contract.USER_STATE, as_of=NIGHT, input_digest="states")
     lake.replace(features.user_items(events, NIGHT), contract.USER_ITEMS, as_of=NIGHT, input_digest="items")
     made = rate_bundle(folder / "lake" / "bundles")

@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from ltv_features import contract, features
 from ltv_features.errors import GateHeld
-from ltv_features.tables import Lake, kernel_events_as_of
+from ltv_features.kernel_input import kernel_events_as_of
+from ltv_features.tables import Lake
 from ltv_train.score.udf import FALLBACK
 from ltv_train.score.users import eligible_states
 

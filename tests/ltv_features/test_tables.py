@@ -13,7 +13,7 @@ from ltv_features.tables import Lake, events_as_of
 
 pytestmark = pytest.mark.spark
 
-NIGHT = date(2026, 1, 2)
+NIGHT, LATER = date(2026, 1, 2), date(2026, 1, 3)
 SMALL = Table(
     "small",
     (Column("user_id", "string", "who"), Column("as_of", "date", "night"), Column("n", "int64", "how many")),
@@ -90,3 +90,13 @@ def test_events_as_of_sees_the_last_microsecond_before_and_nothing_at_the_date(l
     before, at = datetime(2026, 1, 1, 23, 59, 59, 999999, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     lake.insert_new(lake.spark.createDataFrame([event(1, before), event(2, at)], spark_schema(EVENTS)), EVENTS)
     assert [r.event_id for r in events_as_of(lake, NIGHT).collect()] == ["1"]
+
+
+def test_a_night_is_read_as_it_was_left_whatever_other_nights_did_since(lake):
+    for night, rows in ((NIGHT, [("a", NIGHT, 1), ("b", NIGHT, 2)]), (LATER, [("a", LATER, 9)])):
+        lake.replace(small(lake, *rows), SMALL, as_of=night, input_digest=str(night))
+        lake.spark.sql(f"DELETE FROM delta.`{lake.path('small')}` WHERE user_id = 'b'")  # mending, not a night
+    assert {(r.user_id, r.n) for r in lake.at_night("small", NIGHT).collect()} == {("a", 1)}
+    assert {(r.user_id, r.n) for r in lake.at_night("small", LATER).collect()} == {("a", 9)}
+    with pytest.raises(InputMissing, match="never made for 2020-01-01"):
+        lake.at_night("small", date(2020, 1, 1))
