@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NoReturn
 
 from ltv_features.config import FeatureConfig
-from ltv_features.errors import LtvError
+from ltv_features.errors import LtvError, said_in
 from ltv_features.strict import load
 from ltv_train.config import TrainConfig
 
@@ -82,9 +82,12 @@ def run_jobs(named: Callable[[], Sequence[Job]], argv: Sequence[str]) -> int:
         for name, main, needs_spark in jobs:
             log.info("%s as of %s, run %s", name, arguments.as_of, arguments.run_id)
             main(Run(settings, arguments.as_of, arguments.run_id, spark if needs_spark else None))
-    except LtvError as error:
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        known = error if isinstance(error, LtvError) else said_in(str(error))
+        if known is None:
+            raise
+        print(f"error: {type(known).__name__}: {known}", file=sys.stderr)
+        return known.exit_code
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; run again to go on", file=sys.stderr)
         return 130

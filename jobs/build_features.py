@@ -18,13 +18,15 @@ def main(run: Run) -> None:
     lake = run.lake
     versions = features.table_versions(lake)
     digest = digest_of("build_features", versions, run.as_of)
-    if all(lake.committed(table.name, run.as_of) == digest for table in (USER_STATE, USER_ITEMS)):
+    made = all(lake.committed(table.name, run.as_of) == digest for table in (USER_STATE, USER_ITEMS))
+    if made and ledger.holds(lake, job="build_features", as_of=run.as_of, input_digest=digest):
         log.info("user_state and user_items as of %s are there already", run.as_of)
         return
     events = kernel_events_as_of(lake, run.as_of, versions)
-    lake.replace(features.user_states(events, run.as_of), USER_STATE, as_of=run.as_of, input_digest=digest)
-    lake.replace(features.user_items(events, run.as_of), USER_ITEMS, as_of=run.as_of, input_digest=digest)
-    hops = features.hops(events, lake.read(USER_STATE.name), lake.read(USER_ITEMS.name))
+    if not made:
+        lake.replace(features.user_states(events, run.as_of), USER_STATE, as_of=run.as_of, input_digest=digest)
+        lake.replace(features.user_items(events, run.as_of), USER_ITEMS, as_of=run.as_of, input_digest=digest)
+    hops = features.hops(events, *(lake.at_night(table.name, run.as_of) for table in (USER_STATE, USER_ITEMS)))
     ledger.record(lake, job="build_features", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     for hop in hops:
         log.info("%s: %s rows in, %s out", hop.name, f"{hop.rows_in:,}", f"{hop.rows_out:,}")

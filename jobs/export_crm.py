@@ -5,7 +5,7 @@ import logging
 from pyspark.sql import functions as F
 
 from jobs._entry import Run, start
-from ltv_features import contract
+from ltv_features import contract, ledger
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_train.score import destinations, nights
@@ -27,7 +27,8 @@ def main(run: Run) -> None:
     digest = digest_of("export_crm", night["input_digest"], suppressed.sha256, settings.destination, settings.top_items)
     folder = destinations.folder_of(settings, run.as_of, digest)
     there = destinations.delivered(folder)
-    if there and lake.committed(table.name, run.as_of) == digest:
+    made = lake.committed(table.name, run.as_of) == digest
+    if there and made and ledger.holds(lake, job="export_crm", as_of=run.as_of, input_digest=digest):
         log.info("export of %s is delivered already: %s", run.as_of, folder)
         return
     tonight = F.col("as_of") == F.lit(run.as_of)
@@ -38,11 +39,14 @@ def main(run: Run) -> None:
     rows = destinations.export_rows(
         scores, items, table, settings=settings, currency=shop.currency, suppressed=suppressed
     )
-    lake.replace(rows, table, as_of=run.as_of, input_digest=digest, where=f"as_of = DATE'{run.as_of}'")
+    if not made:
+        lake.replace(rows, table, as_of=run.as_of, input_digest=digest, where=f"as_of = DATE'{run.as_of}'")
     kept = [row.asDict() for row in lake.read(table.name).where(tonight).orderBy("user_id").collect()]
     facts = {"as_of": str(run.as_of), "input_digest": digest, "table_versions": pinned}
     facts |= {"model_digest": night["model_digest"], "destination": settings.destination}
     destinations.deliver(folder, kept, table, facts, suppressed)
+    hop = destinations.hop(scores, len(kept), suppressed)
+    ledger.record(lake, job="export_crm", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
     log.info("%s of %s users exported: %s", f"{len(kept):,}", f"{night['eligible_users']:,}", folder)
 
 

@@ -25,20 +25,24 @@ def main(run: Run) -> None:
     profiles = lake.version(contract.USERS.name)
     digest = digest_of("score_users", state_digest, profiles, model["digest"], settings.score, settings.shop)
     table = contract.scores(scorer.horizons_days)
-    if lake.committed(table.name, run.as_of) == digest:
+    users.hold_horizons(scorer, settings.shop.horizons_days)
+    staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")
+    made = lake.committed(table.name, run.as_of) == digest
+    if made and ledger.holds(lake, job="score_users", as_of=run.as_of, input_digest=digest):
         log.info("scores of %s are there already", run.as_of)
+        files.remove_folder(staged)
         return
     states = users.eligible_states(lake, run.as_of)
-    staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")
-    users.score(states, scorer, table).write.mode("overwrite").parquet(staged)
-    scored = run.lake.spark.read.parquet(staged)
-    ranked = users.ranked(scored, table, settings.score, digest)
     night = f"as_of = DATE'{run.as_of}'"
-    lake.replace(ranked, table, as_of=run.as_of, input_digest=digest, where=night)
+    if not made:
+        users.score(states, scorer, table).write.mode("overwrite").parquet(staged)
+        ranked = users.ranked(lake.spark.read.parquet(staged), table, settings.score, digest)
+        lake.replace(ranked, table, as_of=run.as_of, input_digest=digest, where=night)
     committed = lake.read(table.name).where(night)
     sources = {row["score_source"]: row["count"] for row in committed.groupBy("score_source").count().collect()}
     hop = ledger.Hop("eligible users to scores", states.count(), sum(sources.values()), {})
     ledger.record(lake, job="score_users", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
+    users.note_poison(lake, committed, run.as_of, digest)
     files.remove_folder(staged)
     log.info("%s users scored by %s (%s): %s", f"{hop.rows_out:,}", model["name"], model["digest"], sources)
 

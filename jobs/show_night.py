@@ -23,7 +23,8 @@ def main(run: Run) -> None:
     print(f"  users scored   {row['eligible_users']:>12,}")
     if lake.exists(OUTCOMES.name):
         happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(run.as_of)).collect()]
-        print("\n  what happened    days    Gini  Spearman  MAE (median)  top decile")
+        print("\n  users with an order before the night, of whom every candidate spoke:")
+        print("  what happened    days    Gini  Spearman  MAE (median)  top decile")
         for one in outcomes.measured(happened):
             ranks = f"{number(one.gini, '>8.4f')}  {number(one.spearman, '>8.4f')}"
             ranks += f"  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"

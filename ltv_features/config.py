@@ -1,8 +1,10 @@
 """The settings of this package: one frozen pydantic model a section."""
 
+import difflib
+from datetime import date
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ltv_features.sources import SourceSettings
 from ltv_features.strict import Place, Section
@@ -43,13 +45,18 @@ class ShopSettings(Section):
         return list(zip(starts, self.horizons_days, strict=True))
 
 
+def _a_day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
 class IngestSettings(Section):
     """What ingest accepts before it stops a night."""
 
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     lateness_days: Annotated[int, Field(ge=0)] = 30
     future_skew_days: Annotated[float, Field(ge=0)] = 1.0
-    earliest_date: str = "2000-01-01"
+    earliest_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_a_day)] = "2000-01-01"
 
 
 class ExampleSettings(Section):
@@ -78,3 +85,12 @@ class FeatureConfig(Section):
     shop: ShopSettings = ShopSettings()
     ingest: IngestSettings = IngestSettings()
     examples: ExampleSettings = ExampleSettings()
+
+    @model_validator(mode="after")
+    def _lookups(self) -> "FeatureConfig":
+        for name, source in self.sources.items():
+            if source.lookup and source.lookup.source not in self.sources:
+                near = difflib.get_close_matches(source.lookup.source, self.sources, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"sources.{name}.lookup.source: no source {source.lookup.source!r}{hint}")
+        return self

@@ -39,12 +39,13 @@ READING = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """One file: its path for Spark and fsspec, its own columns in order, and what must be converted (Parquet only)."""
+    """One file: its path for Spark and fsspec, its own columns in order; of Parquet its rows and what to convert."""
 
     path: str
     columns: tuple[str, ...]
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
+    rows: int = 0
 
 
 @contextmanager
@@ -171,6 +172,7 @@ def _look_at_parquet(path: str) -> Delivered:
         # the older INT96 form is read by Spark as it is
         nanoseconds=frozenset(c for c, kind in times.items() if kind.unit == "ns" and stored.get(c) == "INT64"),
         zoneless=frozenset(c for c, kind in times.items() if kind.tz is None),
+        rows=footer.metadata.num_rows,
     )
 
 

@@ -1,5 +1,6 @@
 """One named error per broken promise; `exit_code` is what the process ends with (table in the README)."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -52,12 +53,6 @@ class GateHeld(LtvError):
     exit_code = 5
 
 
-class AlreadyRunning(LtvError):
-    """Another run holds the claim for this job and night."""
-
-    exit_code = 6
-
-
 class TrainingFailed(LtvError):
     """Training ended without a usable model; nothing was registered."""
 
@@ -76,3 +71,16 @@ class ExportRefused(LtvError):
     """No export leaves: suppression list missing, empty without permission, or a row broke a rule."""
 
     exit_code = 8
+
+
+def said_in(text: str) -> LtvError | None:
+    """The error of this module that a Python worker raised, found in the trace that Spark hands on; None without one.
+
+    >>> said_in("...\\nltv_features.errors.FutureLeak: state as of 2026-02-01, asked for 2026-01-01\\n")
+    FutureLeak('state as of 2026-02-01, asked for 2026-01-01')
+    """
+    found = re.search(rf"^{re.escape(__name__)}\.(\w+): (.*)$", text, re.MULTILINE)
+    kind = globals().get(found[1]) if found else None
+    if found is None or not isinstance(kind, type) or not issubclass(kind, LtvError) or kind is ConfigError:
+        return None
+    return kind(found[2])

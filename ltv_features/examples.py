@@ -20,6 +20,7 @@ from ltv_features.errors import InputMissing
 from ltv_features.example_plan import ExamplePlan, basket_plan, sample_shares, value_plan
 from ltv_features.example_rows import ROW_SCHEMA, example_rows
 from ltv_features.ledger import Hop
+from ltv_features.profiles import latest_objection
 from ltv_features.shard_writer import FACT_SCHEMA, write_shards
 from ltv_features.shards import SPLITS
 from ltv_features.tables import Lake
@@ -45,8 +46,8 @@ def without_objectors(events: DataFrame, lake: Lake) -> DataFrame:
     """
     if not lake.exists(USERS.name):
         return events
-    latest = F.max_by("objects_to_profiling", F.struct("valid_from", "profile_key"))
-    refused = lake.read(USERS.name).groupBy("user_key").agg(latest.alias("refused")).where(F.col("refused"))
+    by_user = lake.read(USERS.name).groupBy("user_key").agg(latest_objection().alias("refused"))
+    refused = by_user.where(F.col("refused"))
     return events.join(F.broadcast(refused.select("user_key")), on="user_key", how="left_anti").select(*events.columns)
 
 

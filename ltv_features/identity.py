@@ -32,10 +32,11 @@ def row_hash(source: str, own: T.StructType) -> Column:
 def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFrame:
     """`rows` (with `_key`: own id or row hash) with `event_id` and `_repeated`: another row of the batch has this id.
 
-    The first by (landing, file, row number) stays. Rows that are not `good` take no part: a refused row must not make
+    The earliest event stays, of equal times the first by (landing, file, row number): a row from the future never takes
+    the place of one from the past. Rows that are not `good` take no part: a refused row must not make
     its corrected repetition a duplicate.
     """
-    checked = rows.where(good).select("_key", "_landed_ts", *PLACE).withColumn("_short", F.xxhash64("_key"))
+    checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE).withColumn("_short", F.xxhash64("_key"))
     # by a short hash, which is quick and finds every repetition and by chance a row more
     twice = checked.groupBy("_short").agg(F.count("*").alias("_n")).where("_n > 1").select("_short")
     if twice.isEmpty():
@@ -43,7 +44,7 @@ def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFra
     repeated = checked.join(twice, on="_short", how="left_semi")
     in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
     repeated = repeated.withColumn("_occurrence", F.lit(0) if has_own_id else F.row_number().over(in_file) - 1)
-    overall = Window.partitionBy("_key", "_occurrence").orderBy("_landed_ts", *PLACE)
+    overall = Window.partitionBy("_key", "_occurrence").orderBy("event_ts", "_landed_ts", *PLACE)
     repeated = repeated.withColumn("_repeated", F.row_number().over(overall) > 1)
     repeated = repeated.select(*PLACE, "_occurrence", "_repeated").persist()
     marked = rows.join(repeated, on=list(PLACE), how="left")

@@ -33,9 +33,10 @@ JOB = "ingest_events"
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a source has in its raw table, and how far its events were ingested (None: never)."""
+    """What a source has in its raw table, how it is read, and how far its events were ingested (None: never)."""
 
     source: str
+    mapping: str
     app: str
     version: int
     ingested: int | None
@@ -88,7 +89,16 @@ def _delivery(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
         raise InputMissing(f"source {name!r} is not landed: no table {lake.path(table)}; next: run land_files")
     app = f"{JOB}/{name}/{lake.table_id(table)}"
     ingested = lake.transaction(EVENTS.name, app) if settings.sources[name].events else None
-    return Delivery(name, app, version, ingested)
+    source = settings.sources[name]
+    mapping = digest_of(source.model_dump(mode="json", exclude={"path"}), settings.shop.model_dump(exclude=_AHEAD))
+    before = lake.last_note(EVENTS.name, "source", name).get("mapping", mapping)
+    if ingested is not None and before != mapping:
+        log.warning("source %s: its mapping changed; rows that were ingested before stay as they were", name)
+    return Delivery(name, mapping, app, version, ingested)
+
+
+_AHEAD = {"horizons_days"}
+"""What of the shop's settings says nothing about events."""
 
 
 def _digest(lake: Lake, settings: FeatureConfig, deliveries: dict[str, Delivery]) -> str:
@@ -185,7 +195,10 @@ def _append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
     """One commit with the source's events and its new mark, counted again from what was committed."""
     before = lake.version(EVENTS.name)
     rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
-    lake.append(rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by)
+    lake.append(
+        rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by,
+        note={"source": delivery.source, "mapping": delivery.mapping},
+    )  # fmt: skip
     after = lake.version(EVENTS.name)
     start = -1 if before is None else before
     committed = lake.changes(EVENTS.name, start, after).count() if after is not None else 0

@@ -6,7 +6,7 @@ are those of the first landing: later files may lack unmapped ones (null) or bri
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -17,12 +17,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ltv_features.columns import require_columns
+from ltv_features.columns import needed_columns, require_columns
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import Delivered, find_files, look_at, read_file, settings_for_reading
 from ltv_features.digest import digest_of
-from ltv_features.errors import ContractBroken
+from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.files import sha256_of
+from ltv_features.ledger import Hop
 from ltv_features.parsing import quoted
 from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
@@ -34,11 +35,12 @@ _COLUMN_MAPPING = "spark.databricks.delta.properties.defaults.columnMapping.mode
 
 
 @dataclass(frozen=True)
-class Landed:
-    """What one landing did: files that were new, and files whose content was in the raw table already."""
+class Landing:
+    """A source with its files that are new, by digest, and how many of its files are in the raw table already."""
 
-    source: str
-    new_files: int
+    name: str
+    source: SourceSettings
+    files: tuple[tuple[str, Delivered], ...]
     known_files: int
 
 
@@ -47,24 +49,54 @@ def raw_table(source: str) -> str:
     return RAW_PREFIX + source
 
 
-def land(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence[str], landed_ts: datetime) -> Landed:
-    """Appends the files of a source that are not in its raw table yet; all files are looked at before the first commit.
+def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence[str]) -> Landing:
+    """What is to be landed for a source; nothing is written.
 
     `needed` are the columns that the configuration speaks of. Raises InputMissing when there is no file, ContractBroken
     when one is not of the format or lacks a needed column.
     """
     digests = {sha256_of(path): path for path in find_files(name, source.path)}
     known = _known_digests(lake, raw_table(name))
-    fresh = [(digest, path) for digest, path in digests.items() if digest not in known]
-    files = [(digest, look_at(path, source)) for digest, path in fresh]
+    files = [(digest, look_at(path, source)) for digest, path in digests.items() if digest not in known]
     for _, file in files:
         where = f"source {name!r}, file {file.path}"
         require_columns(needed, file.columns, where=where)
         if taken := sorted({column.name for column in RAW_EXTRA} & set(file.columns)):
             raise ContractBroken(f"{where}: columns {taken} bear names that landing adds itself; next: rename them")
-    for start in range(0, len(files), FILES_A_COMMIT):
-        _append(lake, name, source, files[start : start + FILES_A_COMMIT], landed_ts)
-    return Landed(name, len(files), len(digests) - len(files))
+    return Landing(name, source, tuple(files), len(digests) - len(files))
+
+
+def look_over_all(lake: Lake, sources: Mapping[str, SourceSettings]) -> list[Landing]:
+    """`look_over` for every source, with one message for all that is missing. Raises as it does, before any write."""
+    found, missing = [], []
+    for name, source in sources.items():
+        try:
+            found.append(look_over(lake, name, source, needed=needed_columns(name, sources)))
+        except InputMissing as error:
+            missing.append(error)
+    if missing:
+        raise InputMissing("; ".join(map(str, missing)))
+    return found
+
+
+def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> Hop:
+    """Appends the new files, up to FILES_A_COMMIT in one commit, and accounts for their rows from what was committed.
+
+    Raises ContractBroken when a file cannot be read.
+    """
+    for start in range(0, len(landing.files), FILES_A_COMMIT):
+        _append(lake, landing.name, landing.source, landing.files[start : start + FILES_A_COMMIT], landed_ts)
+    return _account(lake, landing)
+
+
+def _account(lake: Lake, landing: Landing) -> Hop:
+    """A Parquet file says how many rows it has; of text the last row's place says it."""
+    stated = {digest: file.rows for digest, file in landing.files}
+    table = lake.read(raw_table(landing.name)).where(F.col("_file_sha256").isin(list(stated)))
+    facts = table.groupBy("_file_sha256").agg(F.count("*").alias("rows"), F.max("_row_number").alias("last")).collect()
+    rows_in = sum(stated.values())
+    rows_in += sum(row["last"] + 1 for row in facts if landing.source.format != "parquet")
+    return Hop(f"{landing.name}: files to {raw_table(landing.name)}", rows_in, sum(row["rows"] for row in facts))
 
 
 def _known_digests(lake: Lake, table: str) -> set[str]:

@@ -60,6 +60,11 @@ def record(lake: Lake, *, job: str, as_of: date, input_digest: str, run_id: str,
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
 
 
+def holds(lake: Lake, *, job: str, as_of: date, input_digest: str) -> bool:
+    """Whether the account of a job is there: without it, committed rows have not been checked yet."""
+    return bool(_recorded(lake, job, as_of, input_digest))
+
+
 def _recorded(lake: Lake, job: str, as_of: date, input_digest: str) -> list[Hop]:
     if not lake.exists(LEDGER.name):
         return []

@@ -10,10 +10,9 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-BLANKS = " \t\r\n\u00a0\u3000\ufeff"
-EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
-"""Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
+from ltv_features.sources import EPOCHS
 
+BLANKS = " \t\r\n\u00a0\u3000\ufeff"
 _ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
 _ISO_WITH_OFFSET = r"^\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$"
 _LARGEST = 10**15

@@ -1,6 +1,6 @@
 """User profiles: what a shop knows about a customer, valid from a date on; sensitive attributes stay out by default."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features.contract import USERS
@@ -54,3 +54,8 @@ def latest(profiled_rows: DataFrame) -> DataFrame:
     order = F.struct("_landed_ts", "_file_sha256", "_row_number")
     said = F.max_by(F.struct(*rest), order)
     return profiled_rows.groupBy(*USERS.key).agg(said.alias("_said")).select(*USERS.key, "_said.*")
+
+
+def latest_objection() -> Column:
+    """By user, whether the newest profile objects; of equally new ones (undated ones always are) one that objects."""
+    return F.max_by("objects_to_profiling", F.struct("valid_from", "objects_to_profiling"))

@@ -1,5 +1,6 @@
 """The source mapping: which files a shop delivers, and how their columns become events, profiles and items."""
 
+import codecs
 import re
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -32,12 +33,20 @@ class Refunds(Section):
         return self
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise ValueError("not an encoding such as UTF-8, ISO-8859-1 or windows-1252") from error
+    return name
+
+
 class Csv(Section):
     """How delimited text is written; only for format = 'csv'."""
 
-    delimiter: str = ","
-    quote: str = '"'
-    encoding: str = "UTF-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "UTF-8"
 
 
 class EventColumns(Section):
@@ -59,11 +68,16 @@ class EventColumns(Section):
     promotion: str | None = None
 
 
+EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
+"""Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
+
 _PATTERN_LETTERS = frozenset("GyMLdDahHkKmsSVzOXx")
 """The letters of Spark's datetime patterns that can be read, not only written."""
 
 
 def _readable(pattern: str) -> str:
+    if pattern in EPOCHS:
+        return pattern
     unknown = sorted({sign for sign in re.sub(r"'[^']*'", "", pattern) if sign.isalpha()} - _PATTERN_LETTERS)
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no letters of a datetime pattern such as yyyy-MM-dd HH:mm:ss")

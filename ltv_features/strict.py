@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import fsspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from ltv_features.errors import ConfigError, InputMissing
 
@@ -39,40 +39,34 @@ def load(path: str | Path, model: type[Model]) -> Model:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(file), [f"not valid TOML: {error}"]) from error
     try:
-        return model.model_validate(_with_absolute_paths(document, file.resolve().parent))
+        return model.model_validate(document, context=file.resolve().parent)
     except ValidationError as error:
         raise ConfigError(str(file), [_sentence(problem, model) for problem in error.errors()]) from error
 
 
-def _of_known_scheme(place: str) -> str:
+def _opened(place: str, info: ValidationInfo) -> str:
     scheme, mark, _ = place.partition("://")
     if mark and scheme not in fsspec.available_protocols():
         raise ValueError(f"{scheme}:// is not an address that can be opened here")
-    return place
+    return place if mark else _below_the_file(place, info)
 
 
-Place = Annotated[str, AfterValidator(_of_known_scheme)]
+def _of_this_machine(folder: str, info: ValidationInfo) -> str:
+    if "://" in folder:
+        raise ValueError("an address is not supported here: name a folder that is mounted")
+    return _below_the_file(folder, info)
+
+
+def _below_the_file(path: str, info: ValidationInfo) -> str:
+    """Relative paths are taken from the folder of the configuration file, where there is one; without `..` in them."""
+    return os.path.normpath(info.context / path) if info.context else path
+
+
+Place = Annotated[str, AfterValidator(_opened)]
 """A folder or file: a path, or an address that fsspec knows, such as s3://bucket/folder."""
 
-
-def absolute(path: str, folder: Path) -> str:
-    """`path` itself when it is an address such as s3://bucket or absolute, else below `folder`; without `..` in it."""
-    return path if "://" in path else os.path.normpath(folder / path)
-
-
-PATH_KEYS = ("root", "path", "suppression", "folder")
-"""Keys whose string values are paths, wherever they stand."""
-
-
-def _with_absolute_paths(node: Any, folder: Path) -> Any:
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: absolute(value, folder)
-        if key in PATH_KEYS and isinstance(value, str)
-        else _with_absolute_paths(value, folder)
-        for key, value in node.items()
-    }
+LocalFolder = Annotated[str, AfterValidator(_of_this_machine)]
+"""A folder of this machine; what is written there is private to its owner and appears by renames."""
 
 
 def _sentence(problem: Any, model: type[BaseModel]) -> str:

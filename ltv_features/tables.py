@@ -5,6 +5,7 @@ inputs and never of a run id. `events_as_of` and `users_as_of` are the only way 
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -70,6 +71,11 @@ class Lake:
         Raises ContractBroken when columns differ from the contract or the commit was skipped by a concurrent one.
         """
         before = self.version(table.name)
+        if before is not None and (known := tuple(self.read(table.name).columns)) != table.column_names:
+            raise ContractBroken(
+                f"table {table.name!r}: expected columns {', '.join(table.column_names)}, actual {', '.join(known)}; "
+                "next: move the table away, or go back to the horizons it was made for"
+            )
         attempt = int(self._last_commit(table.name, as_of)[1].get("attempt", 0)) + 1
         facts = {"as_of": as_of.isoformat(), "input_digest": input_digest, "attempt": attempt}
         writer = (
@@ -93,9 +99,14 @@ class Lake:
             )
         return after
 
-    def append(self, df: DataFrame, name: str, *, app: str, version: int, partition_by: tuple[str, ...] = ()) -> None:
+    def append(
+        self, df: DataFrame, name: str, *, app: str, version: int, note: Mapping[str, Any] | None = None,
+        partition_by: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         """Appends once per (app, version): the same or a lower version again is skipped by Delta without a commit."""
         writer = df.write.format("delta").mode("append").option("txnAppId", app).option("txnVersion", version)
+        if note:
+            writer = writer.option("userMetadata", json.dumps(note, sort_keys=True))
         if not self.exists(name):
             writer = writer.option("delta.enableChangeDataFeed", "true")
         if partition_by:
@@ -167,18 +178,24 @@ class Lake:
 
     def _last_commit(self, name: str, as_of: date) -> tuple[int | None, dict[str, Any]]:
         """What the newest commit for `as_of` noted, and the last version before another night was committed over it."""
-        if not self.exists(name):
-            return None, {}
         last: int | None = None
-        for row in self._table(name).history().orderBy(F.desc("version")).select("version", "userMetadata").collect():
-            last = row["version"] if last is None else last
-            if row["userMetadata"] is None:
-                continue
-            note = json.loads(row["userMetadata"])
+        for version, note in self._notes(name):
+            last = version if last is None else last
             if note.get("as_of") == as_of.isoformat():
                 return last, note
-            last = None
+            last = None if note else last
         return None, {}
+
+    def last_note(self, name: str, key: str, value: str) -> dict[str, Any]:
+        """The newest note of a commit that says `value` of `key`; an empty one when there is none."""
+        return next((note for _, note in self._notes(name) if note.get(key) == value), {})
+
+    def _notes(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Versions, newest first, with what their commits noted."""
+        if self.exists(name):
+            history = self._table(name).history().orderBy(F.desc("version")).select("version", "userMetadata")
+            for row in history.collect():
+                yield row["version"], json.loads(row["userMetadata"]) if row["userMetadata"] else {}
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:

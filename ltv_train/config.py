@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ltv_features.strict import Place, Section
+from ltv_features.strict import LocalFolder, Place, Section
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -73,7 +73,6 @@ class GateSettings(Section):
 class ScoreSettings(Section):
     """How users are scored and cut into tiers."""
 
-    batch_rows: Positive = 256
     high_share: Share = 0.2
     low_share: Share = 0.4
 
@@ -95,7 +94,7 @@ class ExportSettings(Section):
     """Where the CRM export goes and who must not be in it."""
 
     destination: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "crm"
-    folder: Place
+    folder: LocalFolder
     suppression: Place
     allow_empty_suppression: bool = False
     top_items: Annotated[int, Field(ge=0)] = 5

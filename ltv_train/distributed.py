@@ -141,6 +141,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     _speak("ltv_train", logging.INFO if rank == 0 else logging.WARNING)
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # else every report of every rank is a line of paths
     device = ray.train.torch.get_device()
 
     def shared(model: nn.Module) -> nn.Module:

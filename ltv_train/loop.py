@@ -108,7 +108,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
-    """One pass over `batches`, ending early when all steps of the recipe are done.
+    """One pass over `batches`; what comes after the last step of the recipe is read, and counted, but not learned.
 
     Raises TrainingFailed when five steps in a row had a loss or gradient that is not finite.
     """
@@ -116,15 +116,15 @@ def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device:
     total, weight, first, examples = 0.0, 0.0, learner.step, 0
     began = told = time.monotonic()
     for batch in batches:
-        loss, counted = _step(learner, batch.to(device), ranks)
         examples += int((batch.weight > 0).sum())
+        if learner.step >= learner.recipe.steps:
+            continue
+        loss, counted = _step(learner, batch.to(device), ranks)
         total, weight = total + loss * counted, weight + counted
         now = time.monotonic()
         if ranks.rank == 0 and now - told > _LOG_SECONDS:
             told = now
             _tell(learner, name, learner.step - first, examples, now - began)
-        if learner.step >= learner.recipe.steps:
-            break
     return Epoch(total / weight if weight else math.nan, learner.step - first, examples)
 
 

@@ -44,7 +44,10 @@ def outcome_page(
     )
     horizons = dict.fromkeys(row.horizon_days for row in rows)
     tables = [_table([row for row in rows if row.horizon_days == days], published, currency, 1) for days in horizons]
-    lead = "MAE judges the median column, everything else the mean column. Nothing here chose or changed a model."
+    lead = (
+        "Compared are the users of whom every candidate spoke: those with an order before the night. MAE judges the "
+        "median column, everything else the mean column. Nothing here chose or changed a model."
+    )
     sections = [*tables, Section("By decile", figures=[picture])]
     return page(f"Outcome of the night {night}", lead, sections, "Written by monitor.")
 

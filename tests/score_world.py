@@ -13,7 +13,7 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from jobs._entry import Run, Settings
-from ltv_features import contract, features
+from ltv_features import contract, features, ledger
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -101,6 +101,8 @@ def write_world(folder: Path, spark: SparkSession) -> None:
     events = kernel_events_as_of(lake, NIGHT)
     lake.replace(features.user_states(events, NIGHT), contract.USER_STATE, as_of=NIGHT, input_digest="states")
     lake.replace(features.user_items(events, NIGHT), contract.USER_ITEMS, as_of=NIGHT, input_digest="items")
+    hop = ledger.Hop("events in user_state", 0, 0)
+    ledger.record(lake, job="build_features", as_of=NIGHT, input_digest="states", run_id="test", hops=[hop])
     made = rate_bundle(folder / "lake" / "bundles")
     said = {"as_of": NIGHT, "purpose": "value", "bundle": f"bundles/{made.digest}", "digest": made.digest}
     told = {"name": "spend_rate", "grade": "B", "reason": "a test", "input_digest": "judged", "run_id": "test"}

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs._entry import Settings, run_jobs
+from ltv_features.errors import FutureLeak
+from ltv_features.strict import load
+
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = """
 [lake]
@@ -66,11 +70,33 @@ def test_training_without_shards_names_the_next_step_and_writes_nothing(tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"shop.toml"}
 
 
+def test_only_paths_are_made_absolute_whatever_a_column_is_called(tmp_path):
+    text = GOOD.replace("[sources.orders.events]", '[sources.orders.lookup]\nsource = "orders"\n'
+                        'on = {path = "path"}\ncolumns = []\n[sources.orders.events]')  # fmt: skip
+    (tmp_path / "shop.toml").write_text(text)
+    settings = load(tmp_path / "shop.toml", Settings)
+    assert settings.sources["orders"].lookup.on == {"path": "path"}
+    assert settings.sources["orders"].path == str(tmp_path / "orders.csv")
+    assert settings.export.folder == str(tmp_path / "export")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ('root = "lake"', 'root = "foo://bucket/lake"', "lake.root: Value error, foo:// is not an address"),
+        (
+            'folder = "export"',
+            'folder = "s3://bucket/export"',
+            "export.folder: Value error, an address is not supported",
+        ),
+        (
+            'format = "csv"',
+            'format = "csv"\nlookup = {source = "order", on = {a = "b"}, columns = []}',
+            "sources.orders.lookup.source: no source 'order'; did you mean 'orders'?",
+        ),
+        ("[export]", '[ingest]\nearliest_date = "2000-02-30"\n[export]', "ingest.earliest_date: Value error, day is"),
         ('"purchase"', '"purchase"\ntime_zone = "Mars/Phobos"', "not a time zone such as"),
+        ('format = "csv"', 'format = "csv"\ncsv.encoding = "UFT-8"', "not an encoding such as UTF-8"),
         ('"purchase"', '"purchase"\ntime_formats = ["bb.QQ"]', "Q, b: no letters of a datetime pattern"),
     ],
 )
@@ -79,3 +105,19 @@ def test_a_value_that_nothing_could_use_is_refused(tmp_path, old, new, complaint
     done = jobs(tmp_path, "land_files", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
     assert done.returncode == 2
     assert complaint in done.stderr
+
+
+def test_an_error_of_a_python_worker_ends_as_itself(tmp_path, capsys):
+    (tmp_path / "shop.toml").write_text(GOOD)
+
+    def main(run):
+        trace = (
+            f"An exception was thrown from the Python worker:\n  File ...\n{FutureLeak.__module__}.FutureLeak: 2 rows\n"
+        )
+        raise RuntimeError(trace)
+
+    argv = ["--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01"]
+    assert run_jobs(lambda: [("fails", main, False)], argv) == FutureLeak.exit_code
+    assert capsys.readouterr().err == "error: FutureLeak: 2 rows\n"
+    with pytest.raises(ZeroDivisionError):
+        run_jobs(lambda: [("breaks", lambda run: 1 / 0, False)], argv)

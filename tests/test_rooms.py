@@ -17,6 +17,8 @@ KERNEL = (
     "moments",
     "encode",
     "labels",
+    "blocks",
+    "baskets",
 )
 FORBIDDEN = (
     "pyspark",

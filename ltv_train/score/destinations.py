@@ -22,10 +22,12 @@ from pyspark.sql import functions as F
 from ltv_features import files
 from ltv_features.contract import SCHEMA_VERSION, Table
 from ltv_features.errors import ContractBroken, ExportRefused, InputMissing
+from ltv_features.ledger import Hop
 from ltv_features.parsing import BLANKS
 from ltv_train.config import ExportSettings
 
 DATA, MANIFEST = "part-00000.csv", "manifest.json"
+_NIGHT_SIGNS = len("2026-01-01")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -74,8 +76,7 @@ def export_rows(
     suppressed: Suppressed,
 ) -> DataFrame:  # fmt: skip
     """The rows of the export, in the contract's columns, without suppressed users."""
-    blocked = scores.sparkSession.createDataFrame([(user,) for user in suppressed.users], "user_id string")
-    rows = scores.join(F.broadcast(blocked), on="user_id", how="left_anti")
+    rows = scores.join(F.broadcast(_blocked(scores, suppressed)), on="user_id", how="left_anti")
     if recommendations is None or not settings.top_items:
         rows = rows.withColumn("top_items", F.lit(None).cast("array<string>"))
     else:
@@ -87,6 +88,16 @@ def export_rows(
     )
     own = {"currency": F.lit(currency), "op": F.lit("upsert"), "row_key": F.sha2(key, 256)}
     return rows.withColumns(own).select(*table.column_names)
+
+
+def _blocked(scores: DataFrame, suppressed: Suppressed) -> DataFrame:
+    return scores.sparkSession.createDataFrame([(user,) for user in suppressed.users], "user_id string")
+
+
+def hop(scores: DataFrame, written: int, suppressed: Suppressed) -> Hop:
+    """The account of an export: a scored user is written or suppressed."""
+    held = scores.join(F.broadcast(_blocked(scores, suppressed)), on="user_id", how="left_semi").count()
+    return Hop("scores to export", scores.count(), written, {"suppressed": held})
 
 
 def folder_of(settings: ExportSettings, night: date, input_digest: str) -> Path:
@@ -181,9 +192,21 @@ def _private(path: Path, content: bytes) -> None:
 
 
 def _previous(folder: Path) -> str | None:
-    """The manifest of the latest earlier delivery to the same destination: a gap in this chain is a lost night."""
-    earlier = [path for path in folder.parent.glob(f"*/{MANIFEST}") if path.parent.name < folder.name]
-    return max(earlier).parent.name + "/" + MANIFEST if earlier else None
+    """The manifest of the latest earlier delivery to the same destination: a gap in this chain is a lost night.
+
+    A night may be delivered again with a newer list; such folders differ by digest, so the chain itself says the order.
+    """
+    night = folder.name[:_NIGHT_SIGNS]
+    named = {
+        path.parent.name: json.loads(path.read_text())["previous_manifest"]
+        for path in folder.parent.glob(f"*/{MANIFEST}")
+        if path.parent != folder and path.parent.name[:_NIGHT_SIGNS] <= night
+    }
+    later = {folder.name}
+    while more := {name for name, before in named.items() if before and before.split("/")[0] in later} - later:
+        later |= more
+    heads = named.keys() - later - {before.split("/")[0] for name, before in named.items() if before}
+    return f"{max(heads)}/{MANIFEST}" if heads else None
 
 
 def _counted(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import contract, features
+from ltv_features import contract, features, ledger
 from ltv_features.errors import GateHeld
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.tables import Lake
@@ -66,11 +66,22 @@ def _counted(frame: DataFrame, counts: Mapping[str, Column]) -> dict[str, int]:
     return {name: int(row[name]) for name in counts} if row is not None else dict.fromkeys(counts, 0)
 
 
+_ACCOUNTS = (("build_features", "user_state"), ("score_users", "scores"), ("recommend_items", "recommendations"))
+
+
 def ledger_problems(lake: Lake, night: date) -> list[str]:
-    """Hops of this night whose rows do not add up."""
+    """Hops of this night whose rows do not add up, and tables that nobody accounted for."""
+    digests = {(job, table): lake.committed(table, night) for job, table in _ACCOUNTS}
+    missing = [
+        f"ledger: {job} left no account of {table}; next: run it again"
+        for (job, table), digest in digests.items()
+        if digest and not ledger.holds(lake, job=job, as_of=night, input_digest=digest)
+    ]
     rows = lake.read("ledger").where(F.col("as_of") == F.lit(night)).collect()
     broken = [row for row in rows if row["rows_in"] != row["rows_out"] + sum(row["accounted"].values())]
-    return [f"ledger: {row['job']}, {row['hop']}: {row['rows_in']} in, {row['rows_out']} out" for row in broken]
+    return missing + [
+        f"ledger: {row['job']}, {row['hop']}: {row['rows_in']} in, {row['rows_out']} out" for row in broken
+    ]
 
 
 def audit_problems(lake: Lake, night: date) -> list[str]:

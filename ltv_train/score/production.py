@@ -56,7 +56,9 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
         input_digest=told["input_digest"],
         run_id=run_id,
     )
-    lake.insert_new(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
+    serves = production(model_rows(lake), as_of, "recommender")
+    if serves is None or (serves["as_of"], serves["digest"]) != (as_of, told["bundle"]):
+        lake.upsert(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
 
 
 def recommendations_expected(lake: Lake, as_of: date) -> bool:

@@ -1,6 +1,6 @@
 """Every eligible user gets one row: states through the production model, then deciles and tiers over all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -8,15 +8,19 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ltv_features import files
-from ltv_features.contract import USER_STATE, Table
+from ltv_features.contract import QUARANTINE, USER_STATE, Table
+from ltv_features.errors import BundleRefused
+from ltv_features.profiles import latest_objection
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake, users_as_of
 from ltv_train.bundle import load
 from ltv_train.config import ScoreSettings
-from ltv_train.score.udf import MODEL, THROUGH_ANCHOR, Scorer
+from ltv_train.score.udf import FALLBACK, MODEL, THROUGH_ANCHOR, Scorer
 
 _ROUND = 6
 DECILES = 10
+QUARANTINED_BY = "jobs/score_users"
+"""The source of a quarantine note; no source of a shop can have this name."""
 
 
 def eligible_states(lake: Lake, as_of: date) -> DataFrame:
@@ -25,18 +29,13 @@ def eligible_states(lake: Lake, as_of: date) -> DataFrame:
     profiles = users_as_of(lake, as_of)
     dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
     objecting = (
-        lake.read("users").groupBy("user_id").agg(_latest_objection().alias("_objects"))
+        lake.read("users").groupBy("user_id").agg(latest_objection().alias("_objects"))
         if lake.exists("users")
         else profiles.select("user_id", F.col("objects_to_profiling").alias("_objects"))
     )
     known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
     joined = states.join(dated, on="user_id", how="left").join(objecting, on="user_id", how="left")
     return joined.where(known & ~F.coalesce("_objects", F.lit(False))).select(*states.columns)
-
-
-def _latest_objection() -> Column:
-    """Of profiles that are equally new (undated ones always are) an objecting one counts."""
-    return F.max_by("objects_to_profiling", F.struct("valid_from", "objects_to_profiling"))
 
 
 def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: int) -> Scorer:
@@ -55,6 +54,15 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: 
         minor_per_unit=minor_per_unit,
         source=MODEL if trained == len(bundle.horizons_days) else THROUGH_ANCHOR,
     )
+
+
+def hold_horizons(scorer: Scorer, horizons_days: Sequence[int]) -> None:
+    """Nothing where the bundle speaks of the configured horizons. Raises BundleRefused where it speaks of others."""
+    if tuple(horizons_days) != scorer.horizons_days:
+        raise BundleRefused(
+            f"bundle {scorer.digest}: expected horizons of {list(horizons_days)} days as [shop] says, actual "
+            f"{list(scorer.horizons_days)}; next: build_examples, train and evaluate for the new horizons"
+        )
 
 
 def score(states: DataFrame, scorer: Scorer, table: Table) -> DataFrame:
@@ -84,6 +92,26 @@ def ranked(scores: DataFrame, table: Table, settings: ScoreSettings, input_diges
         "input_digest": F.lit(input_digest),
     }
     return placed.select(*[own.get(name, F.col(name)).alias(name) for name in table.column_names])
+
+
+def note_poison(lake: Lake, scores: DataFrame, as_of: date, input_digest: str) -> None:
+    """Users who made the model fail have a row in `scores` and, so that somebody looks, one in `quarantine`."""
+    night = int(as_of.strftime("%Y%m%d"))
+    poisoned = scores.where(F.col("score_source") == FALLBACK)
+    note = {
+        "source": F.lit(QUARANTINED_BY),
+        "raw_version": F.lit(night).cast("bigint"),
+        "file_sha256": F.lit(""),
+        "row_number": F.lit(0).cast("bigint"),
+        "reason": F.lit("model_failed"),
+        "rules": F.array(F.lit("model_failed")),
+        "raw": F.to_json(F.struct("user_id", "as_of", "model_digest")),
+    }
+    same = f"source = '{QUARANTINED_BY}' AND raw_version = {night}"
+    before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
+    if before or not poisoned.isEmpty():
+        rows = poisoned.select(*[note[name].alias(name) for name in QUARANTINE.column_names])
+        lake.replace(rows, QUARANTINE, as_of=as_of, input_digest=input_digest, where=same)
 
 
 def _tier(settings: ScoreSettings) -> Column:

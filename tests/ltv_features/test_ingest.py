@@ -10,7 +10,7 @@ from ltv_features.columns import needed_columns
 from ltv_features.config import FeatureConfig, ShopSettings
 from ltv_features.errors import ContractBroken, InputMissing, TooManyBadRows
 from ltv_features.ingest import ingest
-from ltv_features.land import land
+from ltv_features.land import land, look_over
 from ltv_features.tables import Lake
 
 pytestmark = pytest.mark.spark
@@ -40,7 +40,8 @@ class Shop:
         folder = self.folder / source
         (folder / f"{len(list(folder.iterdir()))}.csv").write_text(text)
         sources = self.settings.sources
-        land(self.lake, source, sources[source], needed=needed_columns(source, sources), landed_ts=landed)
+        landing = look_over(self.lake, source, sources[source], needed=needed_columns(source, sources))
+        land(self.lake, landing, landed_ts=landed)
 
     def run(self, run_id: str = "r") -> dict[str, tuple[int, int, dict[str, int]]]:
         hops = ingest(self.lake, self.settings, as_of=DAY, run_id=run_id)
@@ -265,3 +266,18 @@ def test_the_ingest_job_runs_from_a_configuration(orders: Shop) -> None:
     in_yen = settings.model_copy(update={"shop": ShopSettings(currency="JPY", minor_digits=0)})
     with pytest.raises(ContractBroken, match=r"expected amounts in .*JPY.*actual .*USD"):
         main(Run(in_yen, DAY, "r2", orders.lake.spark))
+
+
+def test_a_changed_mapping_is_said_until_new_rows_came_under_it(orders: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\n")
+    orders.run()
+    changed = orders.settings.model_dump()
+    changed["sources"]["orders"]["events"]["time_zone"] = "Asia/Tokyo"
+    for said, delivered in ((True, ""), (True, HEADER + "u1,2026-01-02,b2,s1,1\n"), (False, "")):
+        if delivered:
+            orders.deliver("orders", delivered)
+        orders.settings = FeatureConfig.model_validate(changed)
+        caplog.clear()
+        orders.run()
+        assert ("its mapping changed" in caplog.text) is said
+    assert orders.column("events", "event_ts") == [datetime(2026, 1, 1), datetime(2026, 1, 1, 15)]

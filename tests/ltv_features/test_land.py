@@ -1,16 +1,19 @@
 """Files of every format land once, as delivered; what cannot be landed is refused with the file's name."""
 
 import gzip
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from delta.tables import DeltaTable
 
 from ltv_features.columns import needed_columns
 from ltv_features.errors import ContractBroken, InputMissing
-from ltv_features.land import land, raw_table
+from ltv_features.first_event import hold_something_before
+from ltv_features.land import land, look_over, look_over_all, raw_table
 from ltv_features.sources import Csv, EventColumns, EventMapping, Lookup, SourceSettings
 from ltv_features.tables import Lake
 
@@ -32,7 +35,7 @@ def landed(
 ) -> list[dict[str, object]]:
     """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
     source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
-    land(lake, "s", source, needed=needed, landed_ts=LANDED)
+    land(lake, look_over(lake, "s", source, needed=needed), landed_ts=LANDED)
     rows = lake.read(raw_table("s")).orderBy("_file_sha256", "_row_number").drop("_file_sha256", "_landed_ts").collect()
     return [row.asDict() for row in rows]
 
@@ -184,3 +187,53 @@ def test_the_landing_job_lands_every_source_of_its_configuration(lake: Lake, inb
     (row,) = lake.read("raw_visits").collect()
     assert row["who"] == "1"
     assert row["_landed_ts"] >= before
+
+
+def test_all_sources_are_looked_over_before_the_first_is_landed(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("who,when\nanna,2026-01-01\n")
+    sources = {
+        name: SourceSettings(path=str(inbox / file), format="csv")
+        for name, file in (("good", "a.csv"), ("gone", "b.csv"), ("lost", "c.csv"))
+    }
+    with pytest.raises(InputMissing, match=r"'gone': no file.*'lost': no file"):
+        look_over_all(lake, sources)
+    assert not Path(lake.root).exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "as_of", "refused"),
+    [
+        ("anna,2026-01-05\nbert,2026-01-03 10:00:00\n", date(2026, 1, 3), True),
+        ("anna,2026-01-05\nbert,2026-01-03 10:00:00\n", date(2026, 1, 4), False),
+        ("anna,whenever\n", date(2026, 1, 4), False),  # for ingest to judge
+    ],
+)
+def test_a_lake_is_not_begun_where_everything_lies_after_the_night(
+    lake: Lake, inbox: Path, rows: str, as_of: date, refused: bool
+) -> None:
+    (inbox / "a.csv").write_text("who,when\n" + rows)
+    events = EventMapping(columns=EventColumns(user="who", time="when"), event_type="view")
+    landing = look_over(lake, "s", SourceSettings(path=str(inbox), format="csv", events=events), needed=())
+    with (
+        pytest.raises(InputMissing, match="earliest one delivered is of 2026-01-03 10:00:00")
+        if refused
+        else nullcontext()
+    ):
+        hold_something_before(lake, [landing], as_of)
+
+
+def test_every_row_of_a_file_is_accounted_for_in_its_raw_table(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("a\n1\n2\n")
+    source = SourceSettings(path=str(inbox), format="csv")
+    landing = look_over(lake, "s", source, needed=())
+    hop = land(lake, landing, landed_ts=LANDED)
+    assert (hop.rows_in, hop.rows_out, hop.unexplained) == (2, 2, 0)
+    DeltaTable.forPath(lake.spark, lake.path(raw_table("s"))).delete("a = '1'")
+    assert land(lake, landing, landed_ts=LANDED).unexplained == 1  # the commit is known, its rows are not whole
+
+
+def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> None:
+    pq.write_table(pa.table({"a": [1, 2, 3]}), inbox / "a.parquet")
+    landing = look_over(lake, "s", SourceSettings(path=str(inbox), format="parquet"), needed=())
+    assert [file.rows for _, file in landing.files] == [3]
+    assert land(lake, landing, landed_ts=LANDED).rows_in == 3

@@ -92,6 +92,15 @@ def test_events_as_of_sees_the_last_microsecond_before_and_nothing_at_the_date(l
     assert [r.event_id for r in events_as_of(lake, NIGHT).collect()] == ["1"]
 
 
+def test_a_table_of_other_columns_is_refused_before_anything_is_written(lake):
+    lake.replace(small(lake, ("a", NIGHT, 1)), SMALL, as_of=NIGHT, input_digest="d")
+    wider = Table("small", (*SMALL.columns, Column("m", "int64", "more")), key=SMALL.key)
+    rows = lake.spark.createDataFrame([("a", NIGHT, 1, 2)], spark_schema(wider))
+    with pytest.raises(ContractBroken, match="expected columns user_id, as_of, n, m, actual user_id, as_of, n"):
+        lake.replace(rows, wider, as_of=NIGHT, input_digest="e")
+    assert lake.version("small") == 0
+
+
 def test_a_night_is_read_as_it_was_left_whatever_other_nights_did_since(lake):
     for night, rows in ((NIGHT, [("a", NIGHT, 1), ("b", NIGHT, 2)]), (LATER, [("a", LATER, 9)])):
         lake.replace(small(lake, *rows), SMALL, as_of=night, input_digest=str(night))

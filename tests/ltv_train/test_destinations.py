@@ -169,6 +169,14 @@ def test_each_manifest_names_the_one_before_it(tmp_path: Path) -> None:
     assert folders[0] == tmp_path / "crm" / "2026-03-30-abc"
 
 
+def test_a_night_delivered_again_with_a_newer_list_follows_its_first_delivery(tmp_path: Path) -> None:
+    names = ("2026-03-30-bbb", "2026-03-31-fff", "2026-03-31-aaa", "2026-04-01-ccc")
+    for name in names:
+        destinations.deliver(tmp_path / name, rows_of("anna"), TABLE, {}, NOBODY)
+    told = [json.loads((tmp_path / name / "manifest.json").read_text())["previous_manifest"] for name in names]
+    assert told == [None, *(f"{name}/manifest.json" for name in names[:3])]
+
+
 @pytest.mark.spark
 def test_the_export_of_a_published_night_leaves_suppressed_users_out_and_runs_once(
     spark: SparkSession, published_world: Path, tmp_path: Path

@@ -10,7 +10,7 @@ import torch
 
 from ltv_features.aggregates import NAMES
 from ltv_features.contract import NUMERIC_FIELDS
-from ltv_features.errors import TrainingFailed
+from ltv_features.errors import ShardsRefused, TrainingFailed
 from ltv_train import loop, models
 from ltv_train.batch import Batch
 from ltv_train.loop import Learner, Ranks, Recipe
@@ -54,9 +54,19 @@ def test_an_epoch_lowers_the_loss_and_says_what_it_read() -> None:
     assert last.loss < 0.9 * first.loss
 
 
-def test_training_ends_inside_an_epoch_when_all_steps_are_done() -> None:
+def test_learning_ends_inside_an_epoch_when_all_steps_are_done_and_reading_does_not() -> None:
     one = learner(steps=3)
-    assert loop.train_epoch(one, [batch_of(range(16))] * 5, Ranks(), CPU).steps == 3
+    told = loop.train_epoch(one, [batch_of(range(16))] * 5, Ranks(), CPU)
+    assert (told.steps, told.examples) == (3, 5 * 16)
+
+
+def test_a_short_read_in_the_last_epoch_is_an_error_too() -> None:
+    def short():
+        yield batch_of(range(16))
+        raise ShardsRefused("expected 32 examples, actual 16")
+
+    with pytest.raises(ShardsRefused, match="expected 32"):
+        loop.train_epoch(learner(steps=1), short(), Ranks(), CPU)
 
 
 def test_a_step_without_a_finite_loss_is_skipped_and_counted() -> None:

@@ -5,19 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import score_users
 from ltv_features import contract, features
 from ltv_features.cutoffs import midnight_us
-from ltv_features.errors import InputMissing
+from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.project import project
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train.config import ScoreSettings
-from ltv_train.score import users
+from ltv_train.score import nights, users
 from ltv_train.score.production import serving
 from tests.score_world import ELIGIBLE, HORIZONS, NEVER, NIGHT, copy_world, plain_scores, run_in
 
@@ -78,6 +79,43 @@ def test_the_same_bits_come_out_of_any_number_of_partitions(lake: Lake) -> None:
         said.append(sorted(tuple(v.hex() if isinstance(v, float) else v for v in row) for row in rows))
     assert said[0] == said[1] == said[2]
     assert len(said[0]) == len(ELIGIBLE)
+
+
+def test_scores_that_nobody_accounted_for_are_counted_before_they_are_taken_as_done(
+    spark: SparkSession, scored_world: Path, tmp_path: Path
+) -> None:
+    folder = copy_world(scored_world, tmp_path / "world")
+    there = run_in(folder, spark).lake
+    DeltaTable.forPath(spark, there.path("ledger")).delete("job = 'score_users'")  # killed between the two commits
+    missing = "ledger: score_users left no account of scores; next: run it again"
+    assert missing in nights.ledger_problems(there, NIGHT)
+    version = there.version("scores")
+    score_users.main(run_in(folder, spark))
+    assert nights.ledger_problems(there, NIGHT) == []
+    assert there.version("scores") == version
+
+
+def test_who_makes_the_model_fail_has_a_row_and_a_note_in_quarantine(
+    spark: SparkSession, scored_world: Path, tmp_path: Path
+) -> None:
+    there = run_in(copy_world(scored_world, tmp_path / "world"), spark).lake
+    scores = there.read("scores").withColumn(
+        "score_source", F.when(F.col("user_id") == "anna", "fallback").otherwise(F.col("score_source"))
+    )
+    before = there.read("quarantine").count() if there.exists("quarantine") else 0
+    for _ in range(2):
+        users.note_poison(there, scores, NIGHT, "digest")
+    noted = there.read("quarantine").where(F.col("source") == users.QUARANTINED_BY).collect()
+    assert [(row.reason, "anna" in row.raw) for row in noted] == [("model_failed", True)]
+    users.note_poison(there, scores.where("user_id <> 'anna'"), NIGHT, "mended")
+    assert there.read("quarantine").count() == before
+
+
+def test_a_model_of_other_horizons_is_refused(lake: Lake) -> None:
+    scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, 100)
+    users.hold_horizons(scorer, [30, 90])
+    with pytest.raises(BundleRefused, match=r"expected horizons of \[30, 60\] days.*actual \[30, 90\]"):
+        users.hold_horizons(scorer, [30, 60])
 
 
 def test_scoring_again_adds_no_version(spark: SparkSession, lake: Lake, scored_world: Path) -> None:

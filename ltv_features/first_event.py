@@ -1,0 +1,51 @@
+"""Before a new lake is begun: does anything in the first delivery lie before the night?"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from ltv_features.contract import EVENTS
+from ltv_features.delivery import read_file, settings_for_reading
+from ltv_features.errors import InputMissing
+from ltv_features.land import Landing
+from ltv_features.parsing import instant, quoted
+from ltv_features.tables import Lake
+
+
+def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date) -> None:
+    """Nothing where a first delivery holds an event before `as_of`, or a time that only ingest can judge.
+
+    Raises InputMissing where all events lie at or after `as_of`. Not asked once there are events.
+    """
+    if lake.exists(EVENTS.name):
+        return
+    earliest: list[datetime] = []
+    for landing in landings:
+        if landing.source.events is None or not landing.files:
+            continue
+        first = _first_event(lake.spark, landing)
+        if first is None or first.date() < as_of:
+            return
+        earliest.append(first)
+    if earliest:
+        raise InputMissing(
+            f"no event before {as_of}: the earliest one delivered is of {min(earliest)} UTC; next: a later --as-of"
+        )
+
+
+def _first_event(spark: SparkSession, landing: Landing) -> datetime | None:
+    """None where no time can be read, or a lookup brings it."""
+    mapping = landing.source.events
+    assert mapping is not None
+    name, found = mapping.columns.time, []
+    with settings_for_reading(spark, {}):
+        for _, file in landing.files:
+            if name not in file.columns:
+                return None
+            rows = read_file(spark, file, landing.source)
+            kind = rows.select(quoted(name)).schema[0].dataType
+            when = instant(F.col(quoted(name)), kind, formats=mapping.time_formats, zone=mapping.time_zone)
+            found.append(rows.agg(F.min(when)).collect()[0][0])
+    return min((when for when in found if when is not None), default=None)
