@@ -141,7 +141,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     _speak("ltv_train", logging.INFO if rank == 0 else logging.WARNING)
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # else every report of every rank is a line of paths
+    _hush_reports()
     device = ray.train.torch.get_device()
 
     def shared(model: nn.Module) -> nn.Module:
@@ -162,6 +162,13 @@ def _speak(name: str, level: int) -> None:
         logger.addHandler(logging.StreamHandler())
     logger.setLevel(level)
     logger.propagate = False
+
+
+def _hush_reports() -> None:
+    """Ray says every report of every rank at length, from a logger named after its file, past its own log level."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.endswith("ray/train/v2/_internal/execution/context.py"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class ReportingKeeper:
