@@ -3,8 +3,9 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import aggregates, basket_tables, examples, features, files, ledger, shards
+from ltv_features import aggregates, basket_tables, examples, files, ledger, shards
 from ltv_features.digest import digest_of
+from ltv_features.increment import inputs_of
 from ltv_features.kernel_input import kernel_events_as_of
 
 NEEDS_SPARK = True
@@ -15,7 +16,7 @@ log = logging.getLogger("ltv.build_examples")
 def main(run: Run) -> None:
     """Writes the value set of every origin and the basket sets; nothing when the same inputs made them already."""
     lake, settings = run.lake, run.settings
-    versions = features.table_versions(lake)
+    versions = inputs_of(lake).versions
     config = digest_of(settings.examples, settings.shop)
     digest = digest_of("build_examples", versions, run.as_of, config)
     root = files.join(settings.lake.root, "shards", run.as_of.isoformat())

@@ -3,7 +3,8 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import files, tables
+from ltv_features import files
+from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.digest import digest_of
 from ltv_train.metrics.value import decile_calibration
@@ -25,7 +26,7 @@ def main(run: Run) -> None:
             said = outcomes.candidates_said(lake, night, shop.horizons_days, minor)
             rows = outcomes.outcomes(lake, night, days, said, minor)
             lake.replace(rows, OUTCOMES, as_of=night, input_digest=digest, where=f"as_of = DATE'{night}'")
-        written = [row.asDict() for row in lake.read(OUTCOMES.name).where(tables.on_night(night)).collect()]
+        written = [row.asDict() for row in lake.read(OUTCOMES.name).where(on_night(night)).collect()]
         measured = outcomes.measured(written)
         score = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
         deciles = decile_calibration(*outcomes.columns(score, "spend", "pltv"))

@@ -2,9 +2,9 @@
 
 from jobs._entry import Run, start
 from ltv_features import files
+from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
-from ltv_features.tables import on_night
 from ltv_train.report import number
 from ltv_train.score import nights, outcomes
 

@@ -8,8 +8,7 @@ microseconds.
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,23 +45,6 @@ class Delivered:
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
     rows: int = 0
-
-
-@contextmanager
-def settings_for_reading(spark: SparkSession, extra: dict[str, str]) -> Iterator[None]:
-    """The session with READING and `extra` in force, restored afterwards."""
-    wanted = READING | extra
-    before = {key: spark.conf.get(key, None) for key in wanted}
-    for key, value in wanted.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key, old in before.items():
-            if old is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, old)
 
 
 def find_files(source: str, path: str) -> list[str]:

@@ -1,102 +1,102 @@
-"""Spark carries the kernel: events of a lake to one state a user, and to one row a user and item.
+"""Events to user_state and user_items as of a date: all of them, or what is new on top of an earlier night."""
 
-One exchange by user, then the kernel folds Arrow batches one by one: memory follows states, not events.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import reduce
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import state
-from ltv_features.arrow import arrow_schema
-from ltv_features.contract import (
-    EVENTS,
-    ITEMS,
-    PROFILE_TYPE_ID,
-    TYPE_ID,
-    USER_ITEMS,
-    USER_STATE,
-    USERS,
-    Table,
-)
-from ltv_features.cutoffs import midnight_us
+from ltv_features.increment import Base, Inputs, Work, base_of, inputs_noted, work_since
+from ltv_features.kept import ITEMS_BOUGHT, KEPT, STATES, Kept
+from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.ledger import Hop
-from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
-from ltv_features.user_items import build_items, merge_items
 
-FOLD_EVENTS = 400_000
-"""Events that are turned into states at once; more are merged in, so a user with millions of events is one state."""
-
-Build = Callable[[pa.Table], pa.Table]
-Merge = Callable[[pa.Table, pa.Table], pa.Table]
-
-
-def table_versions(lake: Lake) -> dict[str, int]:
-    """The versions of the tables that features are made from; absent ones are left out."""
-    known = {name: lake.version(name) for name in (EVENTS.name, USERS.name, ITEMS.name)}
-    return {name: version for name, version in known.items() if version is not None}
+MERGE_UP_TO = 0.2
+"""Share of rows concerned up to which they are merged in; beyond it the table is written as a whole."""
 
 
 def user_states(events: DataFrame, as_of: date) -> DataFrame:
     """USER_STATE from kernel events before as_of."""
-    return _folded(events, partial(state.build, as_of_us=midnight_us(as_of)), state.merge, USER_STATE)
+    return STATES.built(events, as_of)
 
 
 def user_items(events: DataFrame, as_of: date) -> DataFrame:
     """USER_ITEMS from kernel events before as_of: every user and item bought, exact and uncapped."""
-    bought = (F.col("type") == F.lit(TYPE_ID["purchase"])) & (F.col("item_no") > F.lit(0))
-    return _folded(events.where(bought), partial(build_items, as_of_us=midnight_us(as_of)), merge_items, USER_ITEMS)
+    return ITEMS_BOUGHT.built(events, as_of)
 
 
-def hops(events: DataFrame, states: DataFrame, items: DataFrame) -> list[Hop]:
-    """The account of a build from committed tables: every event is counted in one state, every item line in one row."""
-    bought = (F.col("type") == F.lit(TYPE_ID["purchase"])) & (F.col("item_no") > F.lit(0))
-    given = events.agg(
-        F.sum((F.col("type") != F.lit(PROFILE_TYPE_ID)).cast("long")).alias("events"),
-        F.sum(F.when(bought, F.col("quantity")).otherwise(F.lit(0))).alias("units"),
-    ).first()
-    counted = F.aggregate(
-        F.filter("types", lambda entry: entry["type"] != F.lit(PROFILE_TYPE_ID)),
-        F.lit(0).cast("long"),
-        lambda total, entry: total + entry["n"],
-    )
-    made = states.agg(F.sum(counted).alias("events")).first()
-    kept = items.agg(F.sum("quantity").alias("units")).first()
-    if given is None or made is None or kept is None:
-        raise RuntimeError("an aggregation over a whole table returned no row")
-    return [
-        Hop("events in user_state", given["events"] or 0, made["events"] or 0),
-        Hop("units in user_items", given["units"] or 0, kept["units"] or 0),
-    ]
+@dataclass(frozen=True)
+class Night:
+    """One night's making of the kernel's tables; what is new is looked for once and serves both and their accounts."""
+
+    lake: Lake
+    as_of: date
+    _works: dict[Base, Work] = field(default_factory=dict)
+
+    def bring(self, kept: Kept, inputs: Inputs, digest: str) -> None:
+        """Commits the table as of the night, made from `inputs`, on top of the latest night that they continue."""
+        lake, table = self.lake, kept.table
+        base, version = base_of(lake, table.name, self.as_of, inputs)
+        facts = {"inputs": inputs.noted(), "base": base.noted() | {"version": version} if base else None}
+        if base is None:
+            rows = kept.built(kernel_events_as_of(lake, self.as_of, inputs.versions), self.as_of)
+            lake.replace(rows, table, as_of=self.as_of, input_digest=digest, facts=facts)
+            return
+        work, old = self._work(base, inputs), lake.read(table.name, version)
+        merged = kept.merged(work.usable(old), work.events, self.as_of).persist()
+        try:
+            goes_on = version == lake.version(table.name) and work.anew is None
+            if goes_on and merged.count() <= MERGE_UP_TO * old.count():
+                lake.merge(merged, table, as_of=self.as_of, input_digest=digest, facts=facts)
+            else:
+                rest = old.join(F.broadcast(work.touched), on="user_key", how="left_anti").select(*merged.columns)
+                lake.replace(rest.unionByName(merged), table, as_of=self.as_of, input_digest=digest, facts=facts)
+        finally:
+            merged.unpersist()
+
+    def accounts(self) -> list[Hop]:
+        """Of what the night's commits say they were made from, counted again in committed tables.
+
+        On top of a base the users concerned are counted: what came for them is what their rows hold more than before.
+        """
+        named = [self._account(kept) for kept in KEPT]
+        totals = iter(_totals([frame for _, frames in named for frame in frames]))
+        return [Hop(name, next(totals), next(totals) - next(totals)) for name, _ in named]
+
+    def _account(self, kept: Kept) -> tuple[str, tuple[DataFrame, DataFrame, DataFrame]]:
+        """The hop's name, and frames of what came, what is held now, and what was held before."""
+        lake, name = self.lake, kept.table.name
+        inputs, noted = inputs_noted(lake, name, self.as_of)
+        made, title = lake.at_night(name, self.as_of), f"{kept.counts} in {name}"
+        if noted is None:
+            given = kept.given_by(kernel_events_as_of(lake, self.as_of, inputs.versions))
+            return title, (given, kept.held_by(made), kept.held_by(made.limit(0)))
+        base = Base.of_note(noted)
+        work = self._work(base, inputs)
+        before = work.usable(lake.read(name, noted["version"]))
+        after = made.join(F.broadcast(work.touched), on="user_key", how="left_semi")
+        given = kept.given_by(work.events)
+        return f"{title} since {base.as_of}", (given, kept.held_by(after), kept.held_by(before))
+
+    def done(self) -> None:
+        """Lets go of what was kept in memory."""
+        for work in self._works.values():
+            work.events.unpersist()
+        self._works.clear()
+
+    def _work(self, base: Base, inputs: Inputs) -> Work:
+        if base not in self._works:
+            work = work_since(self.lake, base, self.as_of, inputs)
+            self._works[base] = Work(work.events.persist(), work.anew, work.said)
+        return self._works[base]
 
 
-def _folded(events: DataFrame, build: Build, merge: Merge, table: Table) -> DataFrame:
-    partitions = int(events.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
-    fold = partial(fold_batches, build=build, merge=merge, schema=arrow_schema(table))
-    return events.repartition(partitions, "user_key").mapInArrow(fold, spark_schema(table))
-
-
-def fold_batches(
-    batches: Iterator[pa.RecordBatch], build: Build, merge: Merge, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """One state a user from batches of kernel events in any order, built FOLD_EVENTS at a time and merged."""
-    made: pa.Table | None = None
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(part.num_rows for part in waiting) >= FOLD_EVENTS:
-            made, waiting = _with(made, waiting, build, merge), []
-    if waiting:
-        made = _with(made, waiting, build, merge)
-    if made is not None:
-        yield from made.select(schema.names).cast(schema).to_batches(max_chunksize=5_000)
-
-
-def _with(made: pa.Table | None, waiting: list[pa.RecordBatch], build: Build, merge: Merge) -> pa.Table:
-    fresh = build(pa.Table.from_batches(waiting))
-    return fresh if made is None else merge(made, fresh)
+def _totals(counts: Sequence[DataFrame]) -> list[int]:
+    """The sums of frames of one column of numbers, in one job."""
+    labelled = [frame.toDF("n").withColumn("place", F.lit(place)) for place, frame in enumerate(counts)]
+    whole = reduce(DataFrame.unionByName, labelled)
+    told = {row["place"]: int(row["n"]) for row in whole.groupBy("place").agg(F.sum("n").alias("n")).collect()}
+    return [told.get(place, 0) for place in range(len(counts))]

@@ -7,10 +7,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from ltv_features.contract import EVENTS
-from ltv_features.delivery import read_file, settings_for_reading
+from ltv_features.delivery import READING, read_file
 from ltv_features.errors import InputMissing
 from ltv_features.land import Landing
 from ltv_features.parsing import instant, quoted
+from ltv_features.session import session_settings
 from ltv_features.tables import Lake
 
 
@@ -40,7 +41,7 @@ def _first_event(spark: SparkSession, landing: Landing) -> datetime | None:
     mapping = landing.source.events
     assert mapping is not None
     name, found = mapping.columns.time, []
-    with settings_for_reading(spark, {}):
+    with session_settings(spark, READING):
         for _, file in landing.files:
             if name not in file.columns:
                 return None

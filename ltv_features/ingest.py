@@ -22,8 +22,9 @@ from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, record
+from ltv_features.schemas import conform
 from ltv_features.sieve import KEPT, QUARANTINED, Sieved, sieve_events, sieve_items, sieve_users
-from ltv_features.tables import Lake, conform
+from ltv_features.tables import Lake
 from ltv_features.unit import fix_unit
 
 log = logging.getLogger("ltv")

@@ -5,9 +5,13 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import events_as_of, users_as_of
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.schemas import spark_schema
-from ltv_features.tables import Lake, events_as_of, users_as_of
+from ltv_features.tables import Lake
+
+NUMBERS = ("item_no", "category_no", "brand_no")
+"""What `items` says of an item; 0 where an event has none."""
 
 
 def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None = None) -> DataFrame:
@@ -16,18 +20,22 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
     An undated profile enters at 1970-01-01; whether it makes its user known is for the reader to decide.
     """
     pinned = versions or {}
-    items = lake.read(ITEMS.name, pinned.get(ITEMS.name)).select("item_id", "item_no", "category_no", "brand_no")
+    items = lake.read(ITEMS.name, pinned.get(ITEMS.name))
+    events = numbered(events_as_of(lake, as_of, pinned.get(EVENTS.name)), items)
+    return events.unionByName(profile_rows(users_as_of(lake, as_of, pinned.get(USERS.name))))
+
+
+def numbered(events: DataFrame, items: DataFrame) -> DataFrame:
+    """Events as KERNEL_EVENTS."""
     type_id = F.create_map(*[F.lit(word) for pair in TYPE_ID.items() for word in pair])
-    number = [F.coalesce(F.col(name), F.lit(0)).alias(name) for name in ("item_no", "category_no", "brand_no")]
-    happened = events_as_of(lake, as_of, pinned.get(EVENTS.name)).join(items, on="item_id", how="left")
-    events = happened.select(
+    return events.join(items.select("item_id", *NUMBERS), on="item_id", how="left").select(
         "user_id",
         "user_key",
         F.unix_micros("event_ts").alias("ts_us"),
         "event_key",
         type_id[F.col("event_type")].cast("byte").alias("type"),
         "order_key",
-        *number,
+        *[F.coalesce(F.col(name), F.lit(0)).alias(name) for name in NUMBERS],
         "quantity",
         "amount_minor",
         "discount_minor",
@@ -35,6 +43,10 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
         "dwell_seconds",
         F.lit(None).cast("string").alias("profile"),
     )
+
+
+def profile_rows(profiles: DataFrame) -> DataFrame:
+    """Profiles as KERNEL_EVENTS of type 0."""
     zeros = {c.name: F.lit(0).cast(spark_schema([c])[0].dataType) for c in KERNEL_EVENTS}
     own = {
         "user_id": F.col("user_id"),
@@ -44,5 +56,4 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
         "type": F.lit(PROFILE_TYPE_ID).cast("byte"),
         "profile": F.col("profile"),
     }
-    profiles = users_as_of(lake, as_of, pinned.get(USERS.name))
-    return events.unionByName(profiles.select(*[(zeros | own)[c.name].alias(c.name) for c in KERNEL_EVENTS]))
+    return profiles.select(*[(zeros | own)[c.name].alias(c.name) for c in KERNEL_EVENTS])

@@ -19,12 +19,13 @@ from pyspark.sql import types as T
 
 from ltv_features.columns import needed_columns, require_columns
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
-from ltv_features.delivery import Delivered, find_files, look_at, read_file, settings_for_reading
+from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.files import sha256_of
 from ltv_features.ledger import Hop
 from ltv_features.parsing import quoted
+from ltv_features.session import session_settings
 from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
 
@@ -110,7 +111,7 @@ def _append(
 ) -> None:
     awkward = any(re.search(r"[ ,;{}()\n\t=]", column) for _, file in files for column in file.columns)
     app = f"land_files/{name}/{digest_of(sorted(digest for digest, _ in files))}"
-    with settings_for_reading(lake.spark, {_COLUMN_MAPPING: "name" if awkward else "none"}):
+    with session_settings(lake.spark, READING | {_COLUMN_MAPPING: "name" if awkward else "none"}):
         try:
             rows = [_with_extra(read_file(lake.spark, file, source), digest, landed_ts) for digest, file in files]
             whole = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)

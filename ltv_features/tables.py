@@ -1,7 +1,7 @@
-"""The only door to Delta tables: versions, atomic replacement, merges, change reads, and the one door to time.
+"""The only door to Delta tables: versions, atomic replacement, merges, change reads.
 
 Every commit that a night makes carries {as_of, input_digest, attempt} in its metadata, so "already done" is a matter of
-inputs and never of a run id. `events_as_of` and `users_as_of` are the only way to read events and profiles for a date.
+inputs and never of a run id. Events and profiles are read for a date through `as_of`, the only door to time.
 """
 
 import json
@@ -11,13 +11,16 @@ from datetime import date
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.contract import EVENTS, USERS, Table
+from ltv_features import commits
+from ltv_features.commits import Note
+from ltv_features.contract import Table
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.files import join
-from ltv_features.schemas import spark_schema
+from ltv_features.schemas import conform
+from ltv_features.session import session_settings
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Lake:
         """The latest version of the table; None when it is not there."""
         if not self.exists(name):
             return None
-        return int(self._table(name).history(1).select("version").first()["version"])  # type: ignore[index]
+        return int(self._snapshot(name).version())
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """The table, at `version` when given. Raises InputMissing when it is not there."""
@@ -65,10 +68,14 @@ class Lake:
             raise InputMissing(f"table {name!r} was never made for {as_of}; next: run the job that writes it")
         return self.read(name, version)
 
-    def replace(self, df: DataFrame, table: Table, *, as_of: date, input_digest: str, where: str | None = None) -> int:
+    def replace(
+        self, df: DataFrame, table: Table, *, as_of: date, input_digest: str, where: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> int:  # fmt: skip
         """Replaces the table, or the rows that `where` selects, in one commit; returns the new version.
 
-        Raises ContractBroken when columns differ from the contract or the commit was skipped by a concurrent one.
+        `facts` are noted with the commit. Raises ContractBroken when columns differ from the contract or the commit was
+        skipped by a concurrent one.
         """
         before = self.version(table.name)
         if before is not None and (known := tuple(self.read(table.name).columns)) != table.column_names:
@@ -76,26 +83,52 @@ class Lake:
                 f"table {table.name!r}: expected columns {', '.join(table.column_names)}, actual {', '.join(known)}; "
                 "next: move the table away, or go back to the horizons it was made for"
             )
-        attempt = int(self._last_commit(table.name, as_of)[1].get("attempt", 0)) + 1
-        facts = {"as_of": as_of.isoformat(), "input_digest": input_digest, "attempt": attempt}
+        note = self._note(table, as_of, input_digest, facts)
         writer = (
             conform(df, table)
             .write.format("delta")
             .mode("overwrite")
-            .option("userMetadata", json.dumps(facts, sort_keys=True))
+            .option("userMetadata", json.dumps(note, sort_keys=True))
             .option("txnAppId", f"{table.name}/{as_of}")
-            .option("txnVersion", attempt)
+            .option("txnVersion", note["attempt"])
         )
+        if before is None and table.key:
+            writer = writer.option("delta.enableDeletionVectors", "true")
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
         if where is not None and before is not None:
             writer = writer.option("replaceWhere", where)
         writer.save(self.path(table.name))
+        return self._risen(table, before, note)
+
+    def merge(self, df: DataFrame, table: Table, *, as_of: date, input_digest: str, facts: Mapping[str, Any]) -> int:
+        """Updates and inserts a night's rows by key in one commit, the rest stays; returns the new version.
+
+        `df` must be unique by key. What `facts` say is noted. Raises ContractBroken as `replace` does.
+        """
+        before, note = self.version(table.name), self._note(table, as_of, input_digest, facts)
+        rows = conform(df, table)
+        same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in table.key)
+        merge = self._table(table.name).alias("old").merge(rows.alias("new"), same_key)
+        # a merge takes these from the session alone
+        with session_settings(self.spark, {
+            "spark.databricks.delta.commitInfo.userMetadata": json.dumps(note, sort_keys=True),
+            "spark.databricks.delta.write.txnAppId": f"{table.name}/{as_of}",
+            "spark.databricks.delta.write.txnVersion": str(note["attempt"]),
+        }):  # fmt: skip
+            merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+        return self._risen(table, before, note)
+
+    def _note(self, table: Table, as_of: date, input_digest: str, facts: Mapping[str, Any] | None) -> Note:
+        attempt = int(self._last_commit(table.name, as_of)[1].get("attempt", 0)) + 1
+        return {"as_of": as_of.isoformat(), "input_digest": input_digest, "attempt": attempt, **(facts or {})}
+
+    def _risen(self, table: Table, before: int | None, note: Mapping[str, Any]) -> int:
         after = self.version(table.name)
         if after is None or after == before:
             raise ContractBroken(
-                f"table {table.name!r}: the commit for {as_of} (attempt {attempt}) was skipped, version is {before}; "
-                "another run may have committed it; next: run again"
+                f"table {table.name!r}: the commit for {note['as_of']} (attempt {note['attempt']}) was skipped, "
+                f"version is {before}; another run may have committed it; next: run again"
             )
         return after
 
@@ -148,13 +181,23 @@ class Lake:
 
     def changes(self, name: str, after: int, to: int) -> DataFrame:
         """The rows inserted in versions (after, to]. Raises ContractBroken when rows were updated or deleted there."""
-        if to <= after:
-            return self.read(name, to).limit(0)
-        feed = self.spark.read.format("delta").option("readChangeFeed", "true")
-        rows = feed.option("startingVersion", after + 1).option("endingVersion", to).load(self.path(name))
+        rows = self.feed(name, after, to)
         if not rows.where(F.col("_change_type") != "insert").isEmpty():
             raise ContractBroken(f"table {name!r}: rows changed in versions {after + 1} to {to}; next: rebuild from it")
-        return rows.drop("_change_type", "_commit_version", "_commit_timestamp")
+        return rows.drop("_change_type")
+
+    def feed(self, name: str, after: int, to: int) -> DataFrame:
+        """Changes of versions (after, to] with `_change_type`: insert, delete, update_preimage or update_postimage."""
+        if to <= after:
+            return self.read(name, to).limit(0).withColumn("_change_type", F.lit("insert"))
+        feed = self.spark.read.format("delta").option("readChangeFeed", "true")
+        rows = feed.option("startingVersion", after + 1).option("endingVersion", to).load(self.path(name))
+        return rows.drop("_commit_version", "_commit_timestamp")
+
+    def only_appended(self, name: str, after: int, to: int) -> bool:
+        """Whether versions (after, to] did nothing but add rows, as far as their commits are still known."""
+        added = [commit.only_added for commit in self._commits(name) if after < commit.version <= to]
+        return len(added) == to - after and all(added)
 
     def table_id(self, name: str) -> str:
         """The id that Delta gave the table at its creation; a table made anew has another one."""
@@ -176,64 +219,29 @@ class Lake:
     def _table(self, name: str) -> DeltaTable:
         return DeltaTable.forPath(self.spark, self.path(name))
 
-    def _last_commit(self, name: str, as_of: date) -> tuple[int | None, dict[str, Any]]:
-        """What the newest commit for `as_of` noted, and the last version before another night was committed over it."""
-        last: int | None = None
-        for version, note in self._notes(name):
-            last = version if last is None else last
-            if note.get("as_of") == as_of.isoformat():
-                return last, note
-            last = None if note else last
-        return None, {}
+    def night_until(self, name: str, as_of: date) -> tuple[int, Note] | None:
+        """The latest night up to and with `as_of`: its last version, and what its newest commit noted."""
+        until = [each for each in self._nights(name) if each[1]["as_of"] <= as_of.isoformat()]
+        return max(until, key=lambda each: str(each[1]["as_of"])) if until else None
 
-    def last_note(self, name: str, key: str, value: str) -> dict[str, Any]:
+    def last_note(self, name: str, key: str, value: str) -> Note:
         """The newest note of a commit that says `value` of `key`; an empty one when there is none."""
-        return next((note for _, note in self._notes(name) if note.get(key) == value), {})
+        notes = (commit.note for commit in self._commits(name))
+        return next((note for note in notes if note.get(key) == value), {})
 
-    def _notes(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Versions, newest first, with what their commits noted."""
-        if self.exists(name):
-            history = self._table(name).history().orderBy(F.desc("version")).select("version", "userMetadata")
-            for row in history.collect():
-                yield row["version"], json.loads(row["userMetadata"]) if row["userMetadata"] else {}
+    def _last_commit(self, name: str, as_of: date) -> tuple[int | None, Note]:
+        """The newest commit for `as_of`."""
+        mine = (each for each in self._nights(name) if each[1]["as_of"] == as_of.isoformat())
+        return next(mine, (None, {}))
 
+    def _nights(self, name: str) -> Iterator[tuple[int, Note]]:
+        return commits.nights(self._commits(name))
 
-def conform(df: DataFrame, table: Table) -> DataFrame:
-    """`df` with the table's columns in the contract's order. Raises ContractBroken on one missing, extra or changed."""
-    wanted = {field.name: field.dataType.simpleString() for field in spark_schema(table)}
-    given = {field.name: field.dataType.simpleString() for field in df.schema}
-    if wanted != given:
-        missing = sorted(set(wanted) - set(given))
-        extra = sorted(set(given) - set(wanted))
-        changed = sorted(
-            f"{k}: expected {wanted[k]}, actual {given[k]}" for k in set(wanted) & set(given) if wanted[k] != given[k]
-        )
-        raise ContractBroken(f"table {table.name!r}: missing {missing}, unexpected {extra}, changed {changed}")
-    return df.select(*table.column_names)
-
-
-def on_night(night: date) -> Column:
-    """The condition that a row is of this night."""
-    return F.col("as_of") == F.lit(night)
-
-
-def events_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:
-    """Events that happened before `as_of`, at a pinned version of the table when given."""
-    happened = (F.col("event_ts") < F.lit(_midnight(as_of))) & (F.col("event_month") <= F.lit(f"{as_of:%Y-%m}"))
-    return lake.read(EVENTS.name, version).where(happened)
-
-
-def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:
-    """Profiles valid before `as_of`, undated ones included; an empty frame when no source has profiles."""
-    if not lake.exists(USERS.name):
-        return lake.spark.createDataFrame([], spark_schema(USERS))
-    return lake.read(USERS.name, version).where(F.col("valid_from") < F.lit(_midnight(as_of)))
-
-
-def _midnight(day: date) -> Any:
-    from datetime import UTC, datetime
-
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    def _commits(self, name: str) -> tuple[commits.Commit, ...]:
+        version = self.version(name)
+        if version is None:
+            return ()
+        return commits.commits(self.spark, self.path(name), self.table_id(name), version)
 
 
 def _as_text(table: Table) -> Any:

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from jobs._entry import Run, Settings
 from ltv_features import contract, features, ledger
-from ltv_features.kernel_input import kernel_events_as_of
+from ltv_features.increment import inputs_of
+from ltv_features.kept import ITEMS_BOUGHT, STATES
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train import bundle, predict, training
@@ -98,9 +99,8 @@ def write_world(folder: Path, spark: SparkSession) -> None:
     _write_events(lake)
     _write_profiles(lake)
     lake.upsert(spark.createDataFrame([], spark_schema(contract.ITEMS)), contract.ITEMS)
-    events = kernel_events_as_of(lake, NIGHT)
-    lake.replace(features.user_states(events, NIGHT), contract.USER_STATE, as_of=NIGHT, input_digest="states")
-    lake.replace(features.user_items(events, NIGHT), contract.USER_ITEMS, as_of=NIGHT, input_digest="items")
+    for kept, digest in ((STATES, "states"), (ITEMS_BOUGHT, "items")):
+        features.Night(lake, NIGHT).bring(kept, inputs_of(lake), digest)
     hop = ledger.Hop("events in user_state", 0, 0)
     ledger.record(lake, job="build_features", as_of=NIGHT, input_digest="states", run_id="test", hops=[hop])
     made = rate_bundle(folder / "lake" / "bundles")

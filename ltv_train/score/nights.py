@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import contract, features, ledger
+from ltv_features import contract, features, increment, ledger
 from ltv_features.errors import GateHeld
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.tables import Lake
@@ -89,7 +89,8 @@ def audit_problems(lake: Lake, night: date) -> list[str]:
     states = lake.at_night("user_state", night)
     every = max(1, min(_AUDIT_EVERY, states.count() // _AUDIT_AT_LEAST))
     chosen = F.pmod(F.xxhash64("user_key", F.lit("audit")), F.lit(every)) == 0
-    rebuilt = features.user_states(kernel_events_as_of(lake, night).where(chosen), night)
+    read, _ = increment.inputs_noted(lake, "user_state", night)
+    rebuilt = features.user_states(kernel_events_as_of(lake, night, read.versions).where(chosen), night)
     stored = states.where(chosen)
     signed = stored.withColumn("_sign", F.lit(1)).unionByName(rebuilt.withColumn("_sign", F.lit(-1)))
     sums = signed.groupBy(*stored.columns).agg(F.abs(F.sum("_sign")).alias("_apart"))

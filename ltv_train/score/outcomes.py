@@ -10,9 +10,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import files
+from ltv_features.as_of import events_as_of
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
-from ltv_features.tables import Lake, events_as_of
+from ltv_features.tables import Lake
 from ltv_train.evaluation import Fold, Measures, measure, read_predictions
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights

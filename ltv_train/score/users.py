@@ -8,11 +8,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ltv_features import files
+from ltv_features.as_of import users_as_of
 from ltv_features.contract import QUARANTINE, USER_STATE, Table
 from ltv_features.errors import BundleRefused
 from ltv_features.profiles import latest_objection
 from ltv_features.schemas import spark_schema
-from ltv_features.tables import Lake, users_as_of
+from ltv_features.tables import Lake
 from ltv_train.bundle import load
 from ltv_train.config import ScoreSettings
 from ltv_train.score.udf import FALLBACK, MODEL, THROUGH_ANCHOR, Scorer

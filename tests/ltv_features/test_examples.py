@@ -11,7 +11,7 @@ import pytest
 
 from jobs import build_examples, build_features
 from jobs._entry import Run, Settings
-from ltv_features import baskets, features, files, labels, project, sampling, state
+from ltv_features import baskets, files, kept, labels, project, sampling, state
 from ltv_features.aggregates import NAMES
 from ltv_features.arrow import arrow_schema
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, MICROS_PER_DAY, TYPE_ID
@@ -308,11 +308,12 @@ def test_both_jobs_account_for_every_row_and_do_nothing_the_second_time(lake: La
 
 
 def test_folding_batch_by_batch_gives_the_state_of_all_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "FOLD_EVENTS", 50)
+    monkeypatch.setattr(kept, "FOLD_EVENTS", 50)
     events = kernel_events()
     shuffled = events.take(pa.array(np.random.default_rng(1).permutation(events.num_rows)))
-    fold = features.fold_batches(
+    fold = kept.fold_batches(
         iter(shuffled.to_batches(max_chunksize=7)),
+        kept.events_alone,
         lambda part: state.build(part, as_of_us=us(100)),
         state.merge,
         state.SCHEMA,

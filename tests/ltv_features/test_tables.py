@@ -6,10 +6,11 @@ import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import events_as_of
 from ltv_features.contract import EVENTS, Column, Table
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.schemas import spark_schema
-from ltv_features.tables import Lake, events_as_of
+from ltv_features.tables import Lake
 
 pytestmark = pytest.mark.spark
 

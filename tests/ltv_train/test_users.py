@@ -13,7 +13,8 @@ from jobs import score_users
 from ltv_features import contract, features
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import BundleRefused, InputMissing
-from ltv_features.kernel_input import kernel_events_as_of
+from ltv_features.increment import inputs_of
+from ltv_features.kept import STATES
 from ltv_features.project import project
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -173,7 +174,6 @@ def test_an_earlier_night_reads_its_own_states_after_a_later_one_was_built(
     there = run_in(folder, spark).lake
     before = sorted(map(tuple, users.eligible_states(there, NIGHT).collect()))
     later = NIGHT + timedelta(60)
-    events = kernel_events_as_of(there, later)
-    there.replace(features.user_states(events, later), contract.USER_STATE, as_of=later, input_digest="later")
+    features.Night(there, later).bring(STATES, inputs_of(there), "later")
     assert sorted(map(tuple, users.eligible_states(there, NIGHT).collect())) == before
     assert sorted(map(tuple, users.eligible_states(there, later).collect())) != before

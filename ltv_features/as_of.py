@@ -1,0 +1,35 @@
+"""The only door to time: events and profiles as they were known before a date, at a pinned version when given."""
+
+from datetime import UTC, date, datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features.contract import EVENTS, USERS
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake
+
+
+def on_night(night: date) -> Column:
+    """The condition that a row is of this night."""
+    return F.col("as_of") == F.lit(night)
+
+
+def events_as_of(lake: Lake, as_of: date, version: int | None = None, *, since: date | None = None) -> DataFrame:
+    """Events that happened before `as_of`, and not before `since` when given."""
+    happened = (F.col("event_ts") < F.lit(midnight(as_of))) & (F.col("event_month") <= F.lit(f"{as_of:%Y-%m}"))
+    if since is not None:
+        happened &= (F.col("event_ts") >= F.lit(midnight(since))) & (F.col("event_month") >= F.lit(f"{since:%Y-%m}"))
+    return lake.read(EVENTS.name, version).where(happened)
+
+
+def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:
+    """Profiles valid before `as_of`, undated ones included; an empty frame when no source has profiles."""
+    if not lake.exists(USERS.name):
+        return lake.spark.createDataFrame([], spark_schema(USERS))
+    return lake.read(USERS.name, version).where(F.col("valid_from") < F.lit(midnight(as_of)))
+
+
+def midnight(day: date) -> datetime:
+    """The first instant of the day in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,180 @@
+"""What is new for a table of the kernel since an earlier night: a night costs users and new events, never history.
+
+New is what happened from the earlier night to this one, and what arrived since about the time before. Where the past
+itself was changed (events updated or deleted, an item given another category), the users concerned are made anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features.as_of import events_as_of, midnight, users_as_of
+from ltv_features.contract import EVENTS, ITEMS, NEVER_US, SCHEMA_VERSION, USERS
+from ltv_features.errors import InputMissing
+from ltv_features.kernel_input import NUMBERS, kernel_events_as_of, numbered, profile_rows
+from ltv_features.tables import Lake
+
+NEVER_READ = -1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What features are made from: id and version of each table that there is."""
+
+    tables: Mapping[str, tuple[str, int]]
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each table."""
+        return {name: version for name, (_, version) in self.tables.items()}
+
+    def noted(self) -> dict[str, Any]:
+        """As a commit notes them."""
+        return {"schema_version": SCHEMA_VERSION, "tables": {name: list(each) for name, each in self.tables.items()}}
+
+    def follow(self, noted: Mapping[str, Any] | None) -> bool:
+        """Whether these are the tables of an earlier commit, at the same or later versions."""
+        if not noted or noted["schema_version"] != SCHEMA_VERSION:
+            return False
+        return all(
+            name in self.tables and self.tables[name][0] == table_id and self.tables[name][1] >= version
+            for name, (table_id, version) in noted["tables"].items()
+        )
+
+
+def inputs_of(lake: Lake) -> Inputs:
+    """The tables of the lake as they are now."""
+    known = {name: lake.version(name) for name in (EVENTS.name, USERS.name, ITEMS.name)}
+    return Inputs({name: (lake.table_id(name), version) for name, version in known.items() if version is not None})
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an earlier night was made from: its date, and the versions of the tables that it read."""
+
+    as_of: date
+    read: tuple[tuple[str, int], ...]
+
+    def noted(self) -> dict[str, Any]:
+        """As a commit notes what it was made on top of."""
+        return {"as_of": self.as_of.isoformat(), "read": dict(self.read)}
+
+    @staticmethod
+    def of_note(noted: Mapping[str, Any]) -> "Base":
+        """What `noted` wrote."""
+        return Base(date.fromisoformat(noted["as_of"]), tuple(sorted(noted["read"].items())))
+
+
+def base_of(lake: Lake, name: str, as_of: date, inputs: Inputs) -> tuple[Base | None, int | None]:
+    """The latest night up to `as_of` that these inputs continue, and its version; None where all must be built."""
+    version, note = lake.night_until(name, as_of) or (None, {})
+    if not inputs.follow(note.get("inputs")):
+        return None, None
+    read = {table: at for table, (_, at) in note["inputs"]["tables"].items()}
+    return Base.of_note({"as_of": note["as_of"], "read": read}), version
+
+
+def inputs_noted(lake: Lake, name: str, as_of: date) -> tuple[Inputs, dict[str, Any] | None]:
+    """What a night's table was made from, and on top of what. Raises InputMissing when it was not made for it."""
+    _, note = lake.night_until(name, as_of) or (None, {})
+    if note.get("as_of") != as_of.isoformat():
+        raise InputMissing(f"table {name!r} was never made for {as_of}; next: python -m jobs build_features")
+    return Inputs({table: (key, at) for table, (key, at) in note["inputs"]["tables"].items()}), note["base"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Kernel events that are to be merged into the rows of a base.
+
+    Of users `anew` [user_key] the rows of the base count for nothing and all their events are here; of users `said` the
+    profile of the base counts for nothing and all their profiles are here. None: there are no such users.
+    """
+
+    events: DataFrame
+    anew: DataFrame | None
+    said: DataFrame | None
+
+    @property
+    def touched(self) -> DataFrame:
+        """The keys of all users concerned."""
+        keys = self.events.select("user_key")
+        return (keys.union(self.anew) if self.anew is not None else keys).distinct()
+
+    def usable(self, old: DataFrame) -> DataFrame:
+        """Of the users concerned those rows of the base that go on counting."""
+        used = old.join(F.broadcast(self.touched), on="user_key", how="left_semi")
+        if self.anew is not None:
+            used = used.join(F.broadcast(self.anew), on="user_key", how="left_anti")
+        if self.said is None or "profile" not in old.columns:
+            return used.select(*old.columns)
+        said_again = self.said.withColumn("_again", F.lit(True))
+        nobody = {"profile_us": F.lit(-NEVER_US), "profile_key": F.lit(0), "profile": F.lit("")}
+        kept = {
+            name: F.when(F.col("_again"), value.cast(old.schema[name].dataType)).otherwise(F.col(name))
+            for name, value in nobody.items()
+        }
+        return used.join(F.broadcast(said_again), on="user_key", how="left").withColumns(kept).select(*old.columns)
+
+
+def work_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> Work:
+    """What is new; `base.as_of` is not later than `as_of`."""
+    at = inputs.versions
+    arrived = _feed(lake, EVENTS.name, base, inputs)
+    late = arrived.where((F.col("_change_type") == "insert") & (F.col("event_ts") < F.lit(midnight(base.as_of))))
+    since = events_as_of(lake, as_of, at[EVENTS.name], since=base.as_of)
+    events = numbered(since.unionByName(late.select(*since.columns)), lake.read(ITEMS.name, at[ITEMS.name]))
+    said = _spoken_of(lake, base, as_of, inputs)
+    if said is not None:
+        profiles = users_as_of(lake, as_of, at[USERS.name]).join(F.broadcast(said), on="user_key", how="left_semi")
+        events = events.unionByName(profile_rows(profiles))
+    anew = _changed_past(lake, arrived, base, as_of, inputs)
+    if anew is not None:
+        whole = kernel_events_as_of(lake, as_of, at).join(F.broadcast(anew), on="user_key", how="left_semi")
+        others = events.join(F.broadcast(anew), on="user_key", how="left_anti")
+        events = others.select(*events.columns).unionByName(whole.select(*events.columns))
+    return Work(events, anew, said)
+
+
+def _spoken_of(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> DataFrame | None:
+    """The users [user_key] with a profile that arrived, changed or became valid since; None where none did."""
+    if USERS.name not in inputs.versions:
+        return None
+    valid = users_as_of(lake, as_of, inputs.versions[USERS.name])
+    said = valid.where(F.col("valid_from") >= F.lit(midnight(base.as_of))).select("user_key")
+    if _moved(USERS.name, base, inputs):
+        said = said.union(_feed(lake, USERS.name, base, inputs).select("user_key"))
+    return None if said.isEmpty() else said.distinct()
+
+
+def _changed_past(lake: Lake, arrived: DataFrame, base: Base, as_of: date, inputs: Inputs) -> DataFrame | None:
+    """The users [user_key] of whom events were taken back or read differently; None for none, which is the rule."""
+    changed = []
+    if not lake.only_appended(EVENTS.name, _read(EVENTS.name, base), inputs.versions[EVENTS.name]):
+        changed.append(arrived.where(F.col("_change_type") != "insert").select("user_key"))
+    if _moved(ITEMS.name, base, inputs):
+        told = _feed(lake, ITEMS.name, base, inputs).where(F.col("_change_type") != "insert")
+        numbers, deleted = F.count_distinct(F.struct(*NUMBERS)), F.count_if(F.col("_change_type") == "delete")
+        renumbered = told.groupBy("item_id").agg(numbers.alias("numbers"), deleted.alias("deleted"))
+        renumbered = renumbered.where("numbers > 1 OR deleted > 0").select("item_id")
+        if not renumbered.isEmpty():
+            events = events_as_of(lake, as_of, inputs.versions[EVENTS.name])
+            changed.append(events.join(F.broadcast(renumbered), on="item_id", how="left_semi").select("user_key"))
+    users = reduce(DataFrame.union, changed) if changed else None
+    return None if users is None or users.isEmpty() else users.distinct()
+
+
+def _feed(lake: Lake, name: str, base: Base, inputs: Inputs) -> DataFrame:
+    return lake.feed(name, _read(name, base), inputs.versions[name])
+
+
+def _moved(name: str, base: Base, inputs: Inputs) -> bool:
+    return inputs.versions[name] > _read(name, base)
+
+
+def _read(name: str, base: Base) -> int:
+    return dict(base.read).get(name, NEVER_READ)
