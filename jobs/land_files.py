@@ -20,7 +20,7 @@ log = logging.getLogger("ltv")
 def main(run: Run) -> None:
     """Lands every source of the configuration, all of them looked over first, and says how many files were new."""
     landed_ts = datetime.now(UTC)
-    landings = look_over_all(run.lake, run.settings.sources)
+    landings = look_over_all(run.lake, run.settings.sources, run.settings.shop.rates)
     hold_something_before(run.lake, landings, run.as_of)
     hops = []
     for landing in landings:

@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
+from ltv_features.config import Rates
 from ltv_features.errors import ContractBroken
 from ltv_features.sources import SourceSettings
 
 
-def needed_columns(name: str, sources: Mapping[str, SourceSettings]) -> list[str]:
+def needed_columns(name: str, sources: Mapping[str, SourceSettings], rates: Rates | None = None) -> list[str]:
     """The columns that the files of a source must have: those it maps itself and those that others look up in it."""
     source = sources[name]
     lookup = source.lookup
@@ -16,6 +17,8 @@ def needed_columns(name: str, sources: Mapping[str, SourceSettings]) -> list[str
     for other in sources.values():
         if other.lookup and other.lookup.source == name:
             own += [*other.lookup.on.values(), *other.lookup.columns]
+    if rates and rates.source == name:
+        own += [rates.currency, rates.day, rates.rate]
     return list(dict.fromkeys(own))
 
 

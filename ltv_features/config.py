@@ -25,11 +25,26 @@ class SparkSettings(Section):
     conf: dict[str, str] = {}
 
 
+class Rates(Section):
+    """Where the rates of other currencies lie: a landed source with one row a currency and day.
+
+    `rate` names the column that says how much of the reporting currency one unit is worth. Where a day has no rate, one
+    of at most `max_age_days` before it counts; without one the row is quarantined.
+    """
+
+    source: str
+    currency: str = "currency"
+    day: str = "day"
+    rate: str = "rate"
+    max_age_days: Annotated[int, Field(ge=0, le=30)] = 0
+
+
 class ShopSettings(Section):
     """What the shop counts in and how far ahead it looks."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     minor_digits: Annotated[int, Field(ge=0, le=4)] = 2
+    rates: Rates | None = None
     horizons_days: Annotated[list[Annotated[int, Field(ge=1, le=730)]], Field(min_length=1)] = [30, 90]
 
     @model_validator(mode="after")
@@ -87,10 +102,13 @@ class FeatureConfig(Section):
     examples: ExampleSettings = ExampleSettings()
 
     @model_validator(mode="after")
-    def _lookups(self) -> "FeatureConfig":
-        for name, source in self.sources.items():
-            if source.lookup and source.lookup.source not in self.sources:
-                near = difflib.get_close_matches(source.lookup.source, self.sources, n=1, cutoff=0.5)
+    def _named_sources(self) -> "FeatureConfig":
+        named = {f"sources.{name}.lookup.source": s.lookup.source for name, s in self.sources.items() if s.lookup}
+        if self.shop.rates:
+            named["shop.rates.source"] = self.shop.rates.source
+        for place, source in named.items():
+            if source not in self.sources:
+                near = difflib.get_close_matches(source, self.sources, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"sources.{name}.lookup.source: no source {source.lookup.source!r}{hint}")
+                raise ValueError(f"{place}: no source {source!r}{hint}")
         return self

@@ -29,29 +29,46 @@ def row_hash(source: str, own: T.StructType) -> Column:
     return F.concat(*[F.lpad(F.lower(F.hex(half)), 16, "0") for half in halves])
 
 
-def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFrame:
-    """`rows` (with `_key`: own id or row hash) with `event_id` and `_repeated`: another row of the batch has this id.
+SAID = (
+    "user_id", "event_type", "event_ts", "order_id", "item_id", "quantity", "amount_minor", "discount_minor",
+    "currency", "rating", "dwell_seconds", "promotion_id",
+)  # fmt: skip
+"""The columns of an event that two rows with one own id must agree in; what differs is a conflict, not a duplicate."""
 
-    The earliest event stays, of equal times the first by (landing, file, row number): a row from the future never takes
-    the place of one from the past. Rows that are not `good` take no part: a refused row must not make
-    its corrected repetition a duplicate.
+
+def said() -> Column:
+    """64 bits of what an event says."""
+    return F.xxhash64(*[part for name in SAID for part in (F.col(name), F.col(name).isNull())])
+
+
+def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFrame:
+    """`rows` (with `_key`: own id or row hash) with `event_id`, `_repeated` and `_conflict`.
+
+    Repeated: another row of the batch has this id. The earliest event stays, of equal times the first by (landing,
+    file, row number): a row from the future never takes the place of one from the past. In conflict: it says something
+    else than the one that stays. Rows that are not `good` take no part: a refused row must not make its corrected
+    repetition a duplicate.
     """
-    checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE).withColumn("_short", F.xxhash64("_key"))
+    checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE, said().alias("_said"))
+    checked = checked.withColumn("_short", F.xxhash64("_key"))
     # by a short hash, which is quick and finds every repetition and by chance a row more
     twice = checked.groupBy("_short").agg(F.count("*").alias("_n")).where("_n > 1").select("_short")
+    none = F.lit(False)
     if twice.isEmpty():
-        return rows.withColumns({"event_id": _event_id(has_own_id, F.lit(0)), "_repeated": F.lit(False)})
+        return rows.withColumns({"event_id": _event_id(has_own_id, F.lit(0)), "_repeated": none, "_conflict": none})
     repeated = checked.join(twice, on="_short", how="left_semi")
     in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
     repeated = repeated.withColumn("_occurrence", F.lit(0) if has_own_id else F.row_number().over(in_file) - 1)
     overall = Window.partitionBy("_key", "_occurrence").orderBy("event_ts", "_landed_ts", *PLACE)
-    repeated = repeated.withColumn("_repeated", F.row_number().over(overall) > 1)
-    repeated = repeated.select(*PLACE, "_occurrence", "_repeated").persist()
+    marks = {
+        "_repeated": F.row_number().over(overall) > 1,
+        "_conflict": F.lit(has_own_id) & (F.first("_said").over(overall) != F.col("_said")),
+    }
+    repeated = repeated.withColumns(marks).select(*PLACE, "_occurrence", *marks).persist()
     marked = rows.join(repeated, on=list(PLACE), how="left")
     occurrence = F.coalesce(F.col("_occurrence"), F.lit(0))
-    return marked.withColumns(
-        {"event_id": _event_id(has_own_id, occurrence), "_repeated": F.coalesce(F.col("_repeated"), F.lit(False))}
-    )
+    known = {name: F.coalesce(F.col(name), none) for name in marks}
+    return marked.withColumns({"event_id": _event_id(has_own_id, occurrence)} | known)
 
 
 def _event_id(has_own_id: bool, occurrence: Column) -> Column:

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ltv_features.columns import needed_columns, require_columns
+from ltv_features.config import Rates
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
@@ -67,12 +68,12 @@ def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence
     return Landing(name, source, tuple(files), len(digests) - len(files))
 
 
-def look_over_all(lake: Lake, sources: Mapping[str, SourceSettings]) -> list[Landing]:
+def look_over_all(lake: Lake, sources: Mapping[str, SourceSettings], rates: Rates | None = None) -> list[Landing]:
     """`look_over` for every source, with one message for all that is missing. Raises as it does, before any write."""
     found, missing = [], []
     for name, source in sources.items():
         try:
-            found.append(look_over(lake, name, source, needed=needed_columns(name, sources)))
+            found.append(look_over(lake, name, source, needed=needed_columns(name, sources, rates)))
         except InputMissing as error:
             missing.append(error)
     if missing:

@@ -15,7 +15,7 @@ from pyspark.sql import types as T
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES, RAW_EXTRA
 from ltv_features.delivery import CORRUPT
-from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, words
+from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, with_point, words
 from ltv_features.rules import MONEY_TYPES, Limits
 from ltv_features.sources import EventMapping
 
@@ -69,13 +69,22 @@ def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings,
     return Limits(
         earliest=datetime.fromisoformat(f"{ingest.earliest_date}T00:00:00+00:00"),
         skew_seconds=round(ingest.future_skew_days * 86_400),
+        lateness_days=ingest.lateness_days,
         history=mapping.history,
         zero_quantity_is_bad=mapping.zero_quantity == "quarantine" and columns.quantity is not None,
         needs_item=columns.item is not None,
         refund_by_sign=mapping.refunds.by == "negative_quantity",
         currency=shop.currency,
         max_minor=round(mapping.max_amount * 10**shop.minor_digits),
+        has_rates=shop.rates is not None,
         text_ids=tuple(fact for fact, name in ids.items() if reader.is_text(name)),
+    )
+
+
+def time_of(mapping: EventMapping, read: Reader) -> Column:
+    """The instant of the event; null where it cannot be read."""
+    return read(
+        mapping.columns.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone)
     )
 
 
@@ -93,9 +102,7 @@ def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read:
         "event_id": read(columns.event_id, words).cast("string"),
         "currency": read(columns.currency, words).cast("string"),
     }
-    facts["event_ts"] = read(
-        columns.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone)
-    )
+    facts["event_ts"] = time_of(mapping, read)
     facts["quantity"] = read(columns.quantity, whole_number, _no_quantity(mapping)).cast("bigint")
     facts["amount_minor"] = _amount(mapping, shop, read)
     facts["discount_minor"] = _discount(mapping, shop, read)
@@ -139,21 +146,33 @@ def _no_quantity(mapping: EventMapping) -> int:
 def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
     columns, digits = mapping.columns, shop.minor_digits
     if columns.amount:
-        return minor_units(read(columns.amount, lambda c, kind: exact_decimal(c, kind, digits)), digits)
+        return minor_units(_at_home(read(columns.amount, _exact(mapping, digits)), shop), digits)
     if columns.unit_price is None:
         return F.lit(0).cast("bigint")
-    price = read(columns.unit_price, lambda c, kind: exact_decimal(c, kind, PRICE_DIGITS))
+    price = read(columns.unit_price, _exact(mapping, PRICE_DIGITS))
     units = read(columns.quantity, whole_number, 1)
     bounded = F.when(F.abs(units) <= 1_000_000_000, units).cast("decimal(10,0)")
-    return minor_units(price * bounded, digits)
+    return minor_units(_at_home(price * bounded, shop), digits)
+
+
+def _at_home(amount: Column, shop: ShopSettings) -> Column:
+    """An exact amount in the reporting currency; as it stands where no rate is known, which a rule refuses."""
+    if shop.rates is None:
+        return amount
+    return amount.cast(f"decimal(21,{PRICE_DIGITS})") * F.coalesce(F.col("_rate"), F.lit(1).cast("decimal(16,8)"))
+
+
+def _exact(mapping: EventMapping, digits: int) -> Callable[[Column, T.DataType], Column]:
+    """Reads money with the source's decimal sign; text with the other sign is unreadable, never guessed."""
+    return lambda column, kind: exact_decimal(with_point(column, kind, mapping.decimal), kind, digits)
 
 
 def _discount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
     """The sum of the discount columns; a blank one counts as none, an unreadable one makes the sum null."""
     total = F.lit(0).cast("bigint")
     for name in mapping.columns.discounts:
-        exact = read(name, lambda c, kind: exact_decimal(c, kind, shop.minor_digits))
-        one = minor_units(exact, shop.minor_digits)
+        exact = read(name, _exact(mapping, shop.minor_digits))
+        one = minor_units(_at_home(exact, shop), shop.minor_digits)
         total = total + F.when(read(name, is_given), one).otherwise(F.lit(0))
     return total
 

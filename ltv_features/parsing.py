@@ -66,6 +66,13 @@ def exact_decimal(column: Column, kind: T.DataType, digits: int) -> Column:
     return F.when(F.abs(column.cast("decimal(20,0)")) < _LARGEST, column).try_cast(wanted)
 
 
+def with_point(column: Column, kind: T.DataType, decimal: str) -> Column:
+    """Text with the decimal sign `decimal` as text with a point; null where a point stands in text that has commas."""
+    if decimal == "." or not isinstance(kind, T.StringType):
+        return column
+    return F.when(~F.contains(column, F.lit(".")), F.translate(column, ",", "."))
+
+
 def minor_units(amount: Column, digits: int) -> Column:
     """A bigint of minor units from an exact decimal, rounded half up where it has more digits (price x quantity)."""
     return F.round(amount * F.lit(10**digits).cast("decimal(5,0)"), 0).cast("bigint")

@@ -11,6 +11,8 @@ from datetime import datetime
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from ltv_features.contract import MICROS_PER_DAY
+
 MAX_ID_LENGTH = 256
 MAX_QUANTITY = 1_000_000_000
 _LATEST = "2200-01-01 00:00:00"
@@ -27,12 +29,14 @@ class Limits:
 
     earliest: datetime
     skew_seconds: int
+    lateness_days: int
     history: bool
     zero_quantity_is_bad: bool
     needs_item: bool
     refund_by_sign: bool
     currency: str
     max_minor: int
+    has_rates: bool = False
     text_ids: tuple[str, ...] = ("event_id", "user_id", "item_id", "order_id", "promotion_id")
     """Ids that came as text; numbers cannot be too long or hold control signs."""
 
@@ -70,12 +74,25 @@ def _in_future(limits: Limits) -> Column:
     return F.unix_micros("event_ts") > F.unix_micros("_landed_ts") + limits.skew_seconds * 1_000_000
 
 
+def _too_late(limits: Limits) -> Column:
+    if limits.history:
+        return F.lit(False)
+    oldest = F.unix_micros("_landed_ts") - F.lit(limits.lateness_days * MICROS_PER_DAY)
+    return (F.unix_micros("event_ts") < oldest) & (F.col("event_ts") >= F.lit(limits.earliest))
+
+
 def _negative(fact: str) -> Callable[[Limits], Column]:
     return lambda limits: ~_of("refund") & (F.col(fact) < 0)
 
 
 def _larger_than_any(limits: Limits) -> Column:
     return (F.abs("amount_minor") > limits.max_minor) | (F.abs("discount_minor") > limits.max_minor)
+
+
+def _without_rate(limits: Limits) -> Column:
+    known = F.col("_rate").isNotNull() if limits.has_rates else F.lit(False)
+    foreign = ~F.col("currency").eqNullSafe(limits.currency) & ~(known & F.col("currency").isNotNull())
+    return F.col("_has_currency") & _of(*MONEY_TYPES) & foreign
 
 
 def _wrong_sign(limits: Limits) -> Column:
@@ -104,6 +121,7 @@ RULES: tuple[Rule, ...] = (
         "before ingest.earliest_date or after 2200: a unit mistake?",
     ),
     Rule("time_in_future", _in_future, "later than the landing plus ingest.future_skew_days"),
+    Rule("time_too_late", _too_late, "more than ingest.lateness_days before the landing, and no history"),
     Rule(
         "item_missing",
         lambda limits: F.lit(limits.needs_item) & _of(*ITEM_TYPES) & F.col("item_id").isNull(),
@@ -126,8 +144,8 @@ RULES: tuple[Rule, ...] = (
     Rule("discount_negative", _negative("discount_minor"), "a negative discount, but not of a refund"),
     Rule(
         "currency_unknown",
-        lambda limits: F.col("_has_currency") & _of(*MONEY_TYPES) & ~F.col("currency").eqNullSafe(limits.currency),
-        "not the reporting currency",
+        _without_rate,
+        "not the reporting currency, and no rate of the day",
     ),
     Rule("rating_unreadable", _unreadable("rating"), "the rating is no whole number"),
     Rule("rating_out_of_range", lambda limits: (F.col("rating") < 1) | (F.col("rating") > 5), "stars run from 1 to 5"),
@@ -138,6 +156,9 @@ RULES: tuple[Rule, ...] = (
         "0 to a day",
     ),
 )
+
+CONFLICT = "event_id_conflict"
+"""The reason of a row that says something else under an own event id that is known; only found beside other rows."""
 
 RULE_IDS = tuple(rule.id for rule in RULES)
 

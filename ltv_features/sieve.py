@@ -11,12 +11,14 @@ from ltv_features.composed import with_composed_ids
 from ltv_features.config import FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
 from ltv_features.errors import ContractBroken
-from ltv_features.identity import PLACE, row_hash, with_identity
+from ltv_features.identity import PLACE, SAID, row_hash, said, with_identity
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop
 from ltv_features.lookups import with_lookup
-from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, with_facts
-from ltv_features.rules import refusals
+from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, time_of, with_facts
+from ltv_features.parsing import words
+from ltv_features.rates import with_rates
+from ltv_features.rules import CONFLICT, refusals
 from ltv_features.sources import EventMapping
 from ltv_features.tables import Lake
 
@@ -82,6 +84,11 @@ def sieve_events(
     _check_zone(name, source.events, read)
     own_id = source.events.columns.event_id
     key = F.col("event_id") if own_id else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
+    if settings.shop.rates:
+        rows = with_rates(
+            rows, lake.read(raw_table(settings.shop.rates.source)), settings.shop.rates, home=settings.shop.currency,
+            currency=read(columns.currency, words).cast("string"), when=time_of(source.events, read),
+        )  # fmt: skip
     rows = with_facts(rows, source.events, settings.shop, read)
     rows = rows.withColumn("_rules", refusals(limits_of(source.events, settings.shop, settings.ingest, read)))
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull()))
@@ -91,10 +98,8 @@ def sieve_events(
     rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_outcome", "_raw")
     rows = with_identity(rows, has_own_id=own_id is not None, good=F.col("_outcome") == KEPT)
     if not first:
-        rows = _with_known(lake, settings, name, rows)
-    again = (F.col("_outcome") == KEPT) & F.col("_repeated")
-    rows = rows.withColumn("_outcome", F.when(again, F.lit(DUPLICATE)).otherwise(F.col("_outcome")))
-    rows = rows.withColumn("event_key", F.xxhash64("source", "event_id"))
+        rows = _with_known(lake, settings, name, rows, has_own_id=own_id is not None)
+    rows = _without_repetitions(rows).withColumn("event_key", F.xxhash64("source", "event_id"))
     return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
 
 
@@ -136,8 +141,21 @@ def _counts(rows: DataFrame) -> dict[str, int]:
     return {row["_outcome"]: row["count"] for row in rows.groupBy("_outcome").count().collect()}
 
 
-def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame) -> DataFrame:
-    """`_repeated` also where the event is there already, in the months of the new rows, `lateness_days` around."""
+def _without_repetitions(rows: DataFrame) -> DataFrame:
+    """Of kept rows a repetition becomes a duplicate, and one that contradicts the first is quarantined."""
+    kept = F.col("_outcome") == KEPT
+    conflict = kept & F.col("_conflict")
+    outcome = F.when(conflict, F.lit(QUARANTINED)).when(kept & F.col("_repeated"), F.lit(DUPLICATE))
+    made = {
+        "_outcome": outcome.otherwise(F.col("_outcome")),
+        "_rules": F.when(conflict, F.array(F.lit(CONFLICT))).otherwise(F.col("_rules")),
+        "_raw": F.when(conflict, F.to_json(F.struct("event_id", *SAID))).otherwise(F.col("_raw")),
+    }
+    return rows.withColumns(made)
+
+
+def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame, *, has_own_id: bool) -> DataFrame:
+    """`_repeated` and `_conflict` also against known events, in the months of the new rows, `lateness_days` around."""
     kept = rows.where(F.col("_outcome") == KEPT)
     days = settings.ingest.lateness_days
     span = kept.agg(
@@ -147,9 +165,14 @@ def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame)
     if span is None or span["first"] is None:
         return rows
     near = F.col("event_month").between(span["first"], span["last"]) & (F.col("source") == name)
-    known = lake.read(EVENTS.name).where(near).select("event_id", F.lit(True).alias("_there"))
+    known = lake.read(EVENTS.name).where(near).select("event_id", said().alias("_there"))
     joined = rows.join(known, on="event_id", how="left")
-    return joined.withColumn("_repeated", F.col("_repeated") | F.col("_there").isNotNull()).drop("_there")
+    differs = F.lit(has_own_id) & F.coalesce(F.col("_there") != said(), F.lit(False))
+    marks = {
+        "_repeated": F.col("_repeated") | F.col("_there").isNotNull(),
+        "_conflict": F.when(F.col("_there").isNotNull(), differs).otherwise(F.col("_conflict")),
+    }
+    return joined.withColumns(marks).drop("_there")
 
 
 def _check_zone(name: str, mapping: EventMapping, read: Reader) -> None:

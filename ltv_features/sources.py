@@ -102,6 +102,7 @@ class EventMapping(Section):
     event_types: dict[str, str] = {}
     time_formats: list[Pattern] = []
     time_zone: Zone = "UTC"
+    decimal: Literal[".", ","] = "."
     refunds: Refunds = Refunds()
     zero_quantity: Literal["keep", "quarantine"] = "quarantine"
     max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0

@@ -31,9 +31,10 @@ class Shop:
         for name, source in sources.items():
             (folder / name).mkdir(parents=True)
             source |= {"path": str(folder / name), "format": "csv"}
+        shop = ingest_settings.pop("shop", {})
         limits = {"max_bad_share": 1.0, **ingest_settings}
         self.settings = FeatureConfig.model_validate(
-            {"lake": {"root": lake.root}, "sources": sources, "ingest": limits}
+            {"lake": {"root": lake.root}, "shop": shop, "sources": sources, "ingest": limits}
         )
 
     def deliver(self, source: str, text: str, landed: datetime = datetime(2026, 1, 31, tzinfo=UTC)) -> None:
@@ -113,7 +114,7 @@ def test_an_own_event_id_makes_the_first_good_row_count(lake: Lake, tmp_path: Pa
     mapping = {"event_type": "login", "columns": {"user": "who", "time": "when", "event_id": "id"}}
     shop = Shop(lake, tmp_path, {"logins": {"events": mapping}})
     shop.deliver("logins", "id,who,when\n1,u1,never\n1,u1,2026-01-02\n1,u1,2026-01-03\n")
-    assert shop.run() == {"logins": (3, 1, {"quarantined": 1, "duplicates": 1})}
+    assert shop.run() == {"logins": (3, 1, {"quarantined": 2})}
     assert shop.column("events", "event_id", "event_ts") == [("1", datetime(2026, 1, 2))]
     shop.deliver("logins", "id,who,when\n1,u1,2026-01-02\n2,u1,2026-01-02\n")
     assert shop.run() == {"logins": (2, 1, {"duplicates": 1})}
@@ -281,3 +282,46 @@ def test_a_changed_mapping_is_said_until_new_rows_came_under_it(orders: Shop, ca
         orders.run()
         assert ("its mapping changed" in caplog.text) is said
     assert orders.column("events", "event_ts") == [datetime(2026, 1, 1), datetime(2026, 1, 1, 15)]
+
+
+def test_another_content_under_a_known_event_id_is_a_conflict_and_the_first_stays(lake: Lake, tmp_path: Path) -> None:
+    columns = {"user": "who", "time": "when", "event_id": "id", "amount": "paid"}
+    shop = Shop(lake, tmp_path, {"sales": {"events": {"event_type": "purchase", "columns": columns}}})
+    header = "id,who,when,paid\n"
+    shop.deliver("sales", header + "1,u1,2026-01-02,5\n1,u1,2026-01-02,5\n1,u1,2026-01-02,6\n2,u1,2026-01-03,1\n")
+    assert shop.run() == {"sales": (4, 2, {"duplicates": 1, "quarantined": 1})}
+    shop.deliver("sales", header + "1,u1,2026-01-02,5.00\n2,u2,2026-01-03,1\n3,u3,2026-01-03,1\n")
+    assert shop.run() == {"sales": (3, 1, {"duplicates": 1, "quarantined": 1})}
+    assert shop.column("events", "event_id", "amount_minor", "user_id") == [
+        ("1", 500, "u1"),
+        ("2", 100, "u1"),
+        ("3", 100, "u3"),
+    ]
+    assert shop.column("quarantine", "reason") == ["event_id_conflict"] * 2
+    first, second = shop.column("quarantine", "raw")
+    assert '"amount_minor":600' in first
+    assert '"user_id":"u2"' in second
+
+
+def test_other_currencies_are_converted_by_the_rate_of_the_day_and_refused_without_one(
+    lake: Lake, tmp_path: Path
+) -> None:
+    columns = {"user": "who", "time": "when", "amount": "paid", "currency": "money"}
+    sources = {"sales": {"events": {"event_type": "purchase", "columns": columns}}, "rates": {}}
+    rates = {"source": "rates", "rate": "worth", "max_age_days": 2}
+    shop = Shop(lake, tmp_path, sources, shop={"currency": "EUR", "rates": rates})
+    shop.deliver(
+        "rates", "currency,day,worth\nUSD,2026-01-01,0.905\nUSD,2026-01-03,0.5\nJPY,2026-01-01,0.0061\nGBP,x,2\n"
+    )
+    rows = ("01,10.00,EUR", "01,10.00,USD", "02,1.01,USD", "03,10,USD", "01,1000,JPY", "04,1,JPY", "01,1,GBP", "01,1,")
+    shop.deliver("sales", "who,when,paid,money\n" + "".join(f"u1,2026-01-{row}\n" for row in rows))
+    assert shop.run() == {"sales": (8, 5, {"quarantined": 3})}
+    found = shop.column("events", "currency", "event_ts", "amount_minor")
+    assert [(money, when.day, minor) for money, when, minor in found] == [
+        ("EUR", 1, 1_000),
+        ("JPY", 1, 610),
+        ("USD", 1, 905),
+        ("USD", 2, 91),  # 0.91405, by the rate of the day before
+        ("USD", 3, 500),
+    ]
+    assert shop.column("quarantine", "reason") == ["currency_unknown"] * 3

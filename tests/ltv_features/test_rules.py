@@ -98,6 +98,7 @@ BAD = [
     ("rating_out_of_range", {"stars": "6"}),
     ("dwell_unreadable", {"seconds": "1m"}),
     ("dwell_out_of_range", {"seconds": "-3"}),
+    ("time_too_late", {"when": "2025-12-10 23:59:59"}),
 ]
 
 
@@ -144,8 +145,16 @@ def test_refunds_are_told_by_type_by_sign_and_by_order_prefix(spark: SparkSessio
 
 def test_history_is_exempt_from_the_future_and_zero_quantity_can_be_kept(spark: SparkSession) -> None:
     mapping = EventMapping(columns=COLUMNS, history=True, zero_quantity="keep")
-    (row,) = checked(spark, [{**GOOD, "when": "2027-01-01", "pieces": "0"}], mapping)
-    assert row["_rules"] == []
+    ahead, old = checked(spark, [{**GOOD, "when": day, "pieces": "0"} for day in ("2027-01-01", "2001-01-01")], mapping)
+    assert ahead["_rules"] == old["_rules"] == []
+
+
+def test_amounts_with_a_decimal_comma_are_read_where_the_mapping_says_so_and_nothing_is_guessed(
+    spark: SparkSession,
+) -> None:
+    rows = [{**GOOD, "paid": paid, "off": "0"} for paid in ("1234,5", "12", "1.234,50", "12.50", "1,234,50")]
+    found = checked(spark, rows, EventMapping(columns=COLUMNS, decimal=","))
+    assert [row["_rules"] or row["amount_minor"] for row in found] == [123_450, 1_200, *[["amount_unreadable"]] * 3]
 
 
 def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: SparkSession) -> None:
