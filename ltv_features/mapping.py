@@ -58,27 +58,31 @@ def packed(raw: DataFrame) -> DataFrame:
 
 def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings, reader: Reader) -> Limits:
     """The constants that the rules of this source compare with."""
-    columns = mapping.columns
-    ids = {
-        "event_id": columns.event_id,
-        "user_id": columns.user,
-        "item_id": columns.item,
-        "order_id": columns.order,
-        "promotion_id": columns.promotion,
-    }
     return Limits(
         earliest=datetime.fromisoformat(f"{ingest.earliest_date}T00:00:00+00:00"),
         skew_seconds=round(ingest.future_skew_days * 86_400),
         lateness_days=ingest.lateness_days,
         history=mapping.history,
-        zero_quantity_is_bad=mapping.zero_quantity == "quarantine" and columns.quantity is not None,
-        needs_item=columns.item is not None,
+        zero_quantity_is_bad=mapping.zero_quantity == "quarantine" and mapping.columns.quantity is not None,
+        needs_item=mapping.columns.item is not None,
         refund_by_sign=mapping.refunds.by == "negative_quantity",
         currency=shop.currency,
         max_minor=round(mapping.max_amount * 10**shop.minor_digits),
         has_rates=shop.rates is not None,
-        text_ids=tuple(fact for fact, name in ids.items() if reader.is_text(name)),
+        text_ids=tuple(fact for fact, name in _ids(mapping).items() if reader.is_text(name)),
     )
+
+
+def _ids(mapping: EventMapping) -> dict[str, str | None]:
+    """The facts that are ids, with their columns."""
+    columns = mapping.columns
+    return {
+        "event_id": columns.event_id,
+        "user_id": columns.user,
+        "order_id": columns.order,
+        "item_id": columns.item,
+        "promotion_id": columns.promotion,
+    }
 
 
 def time_of(mapping: EventMapping, read: Reader) -> Column:
@@ -91,17 +95,8 @@ def time_of(mapping: EventMapping, read: Reader) -> Column:
 def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
     """`rows` with one column a fact and the `_given_` marks; see the module."""
     columns = mapping.columns
-    ids = {
-        "user_id": columns.user,
-        "order_id": columns.order,
-        "item_id": columns.item,
-        "promotion_id": columns.promotion,
-    }
-    facts = {fact: read(name, words).cast("string") for fact, name in ids.items()}
-    facts |= {
-        "event_id": read(columns.event_id, words).cast("string"),
-        "currency": read(columns.currency, words).cast("string"),
-    }
+    facts = {fact: read(name, words).cast("string") for fact, name in _ids(mapping).items()}
+    facts["currency"] = read(columns.currency, words).cast("string")
     facts["event_ts"] = time_of(mapping, read)
     facts["quantity"] = read(columns.quantity, whole_number, _no_quantity(mapping)).cast("bigint")
     facts["amount_minor"] = _amount(mapping, shop, read)

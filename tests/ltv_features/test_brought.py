@@ -1,0 +1,133 @@
+"""What other tables bring to events: lookups, rates, items and profiles."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ltv_features.errors import ContractBroken
+from ltv_features.tables import Lake
+from tests.ingest_shop import HEADER, ORDERS, Shop
+
+pytestmark = pytest.mark.spark
+
+
+def numbers(shop: Shop) -> dict[str, tuple[int, int, int]]:
+    """item_no, category_no and brand_no by item."""
+    rows = shop.lake.read("items").collect()
+    return {row["item_id"]: (row["item_no"], row["category_no"], row["brand_no"]) for row in rows}
+
+
+ITEM_SOURCE = {"items": {"item": "sku", "category": "kind", "brand": "maker"}}
+PRODUCTS = "sku,kind,maker\na,tea,x\nb,wine,y\nc,tea,\nd,beer,x\nz,ale,w\n"
+
+
+def test_a_lookup_brings_columns_and_a_miss_is_quarantined(lake: Lake, tmp_path: Path) -> None:
+    mapping = {"event_type": "promotion_received", "columns": {"user": "who", "time": "start", "promotion": "c"}}
+    lookup = {"source": "dates", "on": {"c": "id"}, "columns": ["start"]}
+    shop = Shop(lake, tmp_path, {"sent": {"events": mapping, "lookup": lookup}, "dates": {}})
+    shop.deliver("dates", "id,start,other\n1,2026-01-05,x\n")
+    shop.deliver("sent", "who,c\nu1,1\nu2,2\n")
+    assert shop.run() == {"sent": (2, 1, {"quarantined": 1})}
+    assert shop.column("events", "user_id", "promotion_id", "event_ts") == [("u1", "1", datetime(2026, 1, 5))]
+    assert shop.column("quarantine", "reason") == ["lookup_missed"]
+
+
+def test_a_lookup_with_two_answers_for_one_key_is_refused(lake: Lake, tmp_path: Path) -> None:
+    mapping = {"event_type": "login", "columns": {"user": "who", "time": "start"}}
+    lookup = {"source": "dates", "on": {"c": "id"}, "columns": ["start"]}
+    shop = Shop(lake, tmp_path, {"sent": {"events": mapping, "lookup": lookup}, "dates": {}})
+    shop.deliver("dates", "id,start\n1,2026-01-05\n1,2026-01-06\n")
+    shop.deliver("sent", "who,c\nu1,1\n")
+    with pytest.raises(ContractBroken, match="contradicting rows"):
+        shop.run()
+
+
+def test_other_currencies_are_converted_by_the_rate_of_the_day_and_refused_without_one(
+    lake: Lake, tmp_path: Path
+) -> None:
+    columns = {"user": "who", "time": "when", "amount": "paid", "currency": "money"}
+    sources = {"sales": {"events": {"event_type": "purchase", "columns": columns}}, "rates": {}}
+    rates = {"source": "rates", "rate": "worth", "max_age_days": 2}
+    shop = Shop(lake, tmp_path, sources, shop={"currency": "EUR", "rates": rates})
+    shop.deliver(
+        "rates", "currency,day,worth\nUSD,2026-01-01,0.905\nUSD,2026-01-03,0.5\nJPY,2026-01-01,0.0061\nGBP,x,2\n"
+    )
+    rows = ("01,10.00,EUR", "01,10.00,USD", "02,1.01,USD", "03,10,USD", "01,1000,JPY", "04,1,JPY", "01,1,GBP", "01,1,")
+    shop.deliver("sales", "who,when,paid,money\n" + "".join(f"u1,2026-01-{row}\n" for row in rows))
+    assert shop.run() == {"sales": (8, 5, {"quarantined": 3})}
+    found = shop.column("events", "currency", "event_ts", "amount_minor")
+    assert [(money, when.day, minor) for money, when, minor in found] == [
+        ("EUR", 1, 1_000),
+        ("JPY", 1, 610),
+        ("USD", 1, 905),
+        ("USD", 2, 91),  # 0.91405, by the rate of the day before
+        ("USD", 3, 500),
+    ]
+    assert shop.column("quarantine", "reason") == ["currency_unknown"] * 3
+
+
+def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come_last(
+    lake: Lake, tmp_path: Path
+) -> None:
+    shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)})
+    shop.deliver("products", PRODUCTS)
+    shop.deliver(
+        "orders", HEADER + "u,2026-01-03,1,a,1\nu,2026-01-02,2,d,1\nu,2026-01-03,3,only,1\nu,2026-01-02,4,b,1\n"
+    )
+    assert shop.run()["products: items"] == (5, 5, {})
+    assert numbers(shop) == {
+        "b": (1, 2, 2),
+        "d": (2, 1, 1),
+        "a": (3, 3, 1),
+        "only": (4, 0, 0),
+        "c": (5, 3, 0),
+        "z": (6, 4, 3),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_one_run", [True, False])
+def test_events_planted_later_renumber_no_item_that_was_seen_before_them(
+    lake: Lake, tmp_path: Path, in_one_run: bool
+) -> None:
+    before = "u,2026-01-02,1,b,1\nu,2026-01-03,2,a,1\n"
+    plain = Shop(
+        Lake(lake.spark, lake.root + "-plain"),
+        tmp_path / "plain",
+        {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)},
+    )
+    plain.deliver("products", PRODUCTS)
+    plain.deliver("orders", HEADER + before)
+    plain.run()
+    shop = Shop(lake, tmp_path / "planted", {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)})
+    shop.deliver("products", PRODUCTS)
+    shop.deliver("orders", HEADER + before)
+    if not in_one_run:
+        shop.run()
+    shop.deliver("orders", HEADER + "u,2026-01-20,9,0new,1\nu,2026-01-21,9,z,1\nu,2026-01-22,9,a,1\n")
+    shop.run()
+    expected, actual = numbers(plain), numbers(shop)
+    assert {item: actual[item] for item in ("a", "b")} == {item: expected[item] for item in ("a", "b")}
+    assert len({item[0] for item in actual.values()}) == len(actual) == 6
+
+
+def test_profiles_leave_sensitive_attributes_out_and_objections_count_at_their_latest(
+    lake: Lake, tmp_path: Path
+) -> None:
+    users = {
+        "user": "id", "valid_from": "since", "attributes": ["town", "club"], "sensitive": ["age"],
+        "objects_to_profiling": "no_profiling",
+    }  # fmt: skip
+    shop = Shop(lake, tmp_path, {"crm": {"users": users}})
+    shop.deliver(
+        "crm", "id,since,town,club,age,no_profiling\nu1,2025-01-01,Ulm,gold,44,\n,2025-01-01,x,,1,\nu2,x,Bonn,,3,\n"
+    )
+    assert shop.run() == {"crm: users": (3, 1, {"anonymous": 1, "quarantined": 1})}
+    assert shop.column("users", "user_id", "valid_from", "profile", "dated", "objects_to_profiling") == [
+        ("u1", datetime(2025, 1, 1), '{"club":"gold","town":"Ulm"}', True, False)
+    ]
+    later = datetime(2026, 2, 1, tzinfo=UTC)
+    shop.deliver("crm", "id,since,town,club,age,no_profiling\nu1,2025-01-01,Ulm,gold,45,yes\n", later)
+    shop.run()
+    assert shop.column("users", "user_id", "objects_to_profiling") == [("u1", True)]
