@@ -30,12 +30,13 @@ def purchases(shop: Shop, shoppers: Shoppers, orders: Moments) -> tuple[Rows, In
     unit_minor = np.maximum(np.rint(100 * catalogue.price[item] * shoppers.spend[shopper] * noise), 1.0)
     units = 1 + np.searchsorted(UNITS, shop.draws.uniform("line/units", number, key))
     quantity = units * shoppers.units_factor[shopper]
-    full_minor = unit_minor.astype(np.int64) * quantity * shop.money_factor
+    full_minor = unit_minor.astype(np.int64) * quantity
     campaign = redeemed(shop, shoppers, orders)[order]
     discount = np.where(campaign >= 0, np.rint(full_minor * shop.campaigns.discount), 0).astype(np.int64)
     lines = rows(
         "purchase", shopper, orders.day[order], order=orders.which[order], item=item, quantity=quantity,
-        amount_minor=full_minor - discount, discount_minor=discount, campaign=campaign,
+        amount_minor=shop.money_factor * (full_minor - discount), discount_minor=shop.money_factor * discount,
+        campaign=campaign,
     )  # fmt: skip
     return lines, key
 

@@ -82,7 +82,8 @@ def _joined_day(shop: Shop, n: Ints) -> Floats:
     early_days = shop.days / 4 if shop.early_days is None else shop.early_days
     late_days = 0.9 * shop.days if shop.late_days is None else shop.late_days
     is_early = shop.draws.uniform("joins early", n) < shop.early_share
-    return shop.draws.uniform("joins", n) * np.where(is_early, early_days, late_days)
+    joined: Floats = shop.draws.uniform("joins", n) * np.where(is_early, early_days, late_days)
+    return joined
 
 
 def _lifetime_days(shop: Shop, n: Ints) -> Floats:
