@@ -49,7 +49,7 @@ def by_plain_loops(shop: Shop, day: float, horizon_days: float, *, net: bool, st
 
 
 @pytest.mark.parametrize("net", [False, True])
-@pytest.mark.parametrize(("day", "horizon_days"), [(83.0, 30.0), (60.0, 4.0)])
+@pytest.mark.parametrize(("day", "horizon_days"), [(83.0, 30.0), (70.5, 20.0), (60.0, 4.0)])
 def test_the_closed_form_equals_plain_loops(day: float, horizon_days: float, net: bool) -> None:
     shop = replace(BUSY, users=14, days=120, signal=1.0, season=Season(yearly_swing=0.4, weekend=2.0))
     truth = expected_spend_minor(shop, Shoppers.of(shop, shop.numbers), day, horizon_days, net=net)
