@@ -44,8 +44,19 @@ def test_a_bad_row_differs_from_its_original_in_its_id_and_the_one_thing_that_is
         expected |= {"time"} if kind == CONFLICT else set()
         expected |= {"event_id"} if kind not in (CONFLICT, "duplicate") else set()
         assert different == expected, kind
+        assert original["customer"], kind
         seen[kind] += 1
     assert set(seen) | {"event_id_missing"} == set(KINDS)
+
+
+def test_bad_rows_stand_among_the_good_ones_and_never_before_their_originals(text: pa.Table) -> None:
+    rows = [row for row in text.to_pylist() if row[PLANTED] in ("", "duplicate", CONFLICT)]
+    times = [row["time"] for row in rows]
+    assert times == sorted(times)
+    seen = set()
+    for row in rows:
+        assert (row["event_id"] in seen) == bool(row[PLANTED])
+        seen.add(row["event_id"])
 
 
 def test_the_dial_is_the_share_of_the_rows_that_a_kind_can_befall(text: pa.Table) -> None:

@@ -30,7 +30,6 @@ def test_the_configuration_names_columns_that_are_delivered(name: str, tmp_path:
     settings = load(tmp_path / "shop.toml", Settings)
     assert (tmp_path / "shop.toml").read_text() == preset.configuration
     assert settings.shop.horizons_days == list(preset.horizons_days)
-    assert not {"item", "order"} & set(preset.form.leave_out) or len(preset.form.columns) == 12
     for source in settings.sources.values():
         with next(Path(source.path).glob("*.csv")).open(newline="") as stream:
             rows = list(csv.reader(stream))
@@ -89,6 +88,16 @@ def test_amounts_times_a_thousand_change_nothing_but_amounts() -> None:
 def test_dates_have_no_times() -> None:
     preset = small("dates_only", 20)
     assert {len(time) for time in log_text(preset.shop, preset.form)["time"].to_pylist()} == {10}
+
+
+@pytest.mark.parametrize(("name", "absent"), [("no_orders", "order"), ("no_items", "item")])
+def test_what_a_world_does_not_have_is_not_delivered(name: str, absent: str, tmp_path: Path) -> None:
+    preset = small(name, 20)
+    preset.write(tmp_path)
+    header = (tmp_path / "log" / "all.csv").read_text().splitlines()[0].split(",")
+    assert (absent in header, absent in PRESETS["usual"].form.columns) == (False, True)
+    assert getattr(load(tmp_path / "shop.toml", Settings).sources["log"].events.columns, absent) is None
+    assert (tmp_path / "items").exists() == (absent != "item")
 
 
 def test_a_quarter_of_the_rows_names_no_customer() -> None:
