@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,8 +32,9 @@ def make_world(
     shop = Shop(users=users, days=days, seed=seed, signal=signal, items=items, start=start, browsing=0.5)
     events = log(shop).filter(pc.field("customer").is_valid())
     orders = events.filter(pc.field("type") == "purchase")
-    price = pc.divide(orders["amount"].cast(pa.float64()), orders["quantity"].cast(pa.float64()))
+    paid = orders["amount"].cast(pa.float64()).to_numpy()
+    unit_minor = np.rint(100 * paid / orders["quantity"].to_numpy())
     orders = orders.select(["customer", "time", "order", "item", "quantity"])
-    orders = orders.append_column("price", pc.round(price, 2))
+    orders = orders.append_column("price", pa.array(unit_minor / 100))
     views = events.filter(pc.field("type") == "view").select(["customer", "time", "item"])
     return World(orders, views, shop, Shoppers.of(shop, shop.numbers))

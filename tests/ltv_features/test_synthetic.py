@@ -1,5 +1,6 @@
 """The made-up shop: repeatable in any company, alive in all its habits, with orders that its settings explain."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import date
@@ -188,6 +189,7 @@ def test_order_lines_and_views_of_the_small_world_name_customers_and_agree_with_
     assert world.orders.equals(make_world(users=50, days=60, seed=1).orders)
     assert world.orders.column_names == ["customer", "time", "order", "item", "quantity", "price"]
     assert world.orders["customer"].null_count == world.views["customer"].null_count == 0
+    assert all(re.fullmatch(r"\d+\.\d{1,2}", str(price)) for price in world.orders["price"].to_pylist())
     paid = pc.sum(pc.multiply(world.orders["price"], world.orders["quantity"].cast("double"))).as_py()
     bought = log(world.shop).filter(pc.field("type") == "purchase")
     assert paid == pytest.approx(float(pc.sum(bought["amount"]).as_py()))
