@@ -48,6 +48,7 @@ def refused(lake: Lake) -> dict[str, int]:
     return dict(Counter(row.reason for row in rows))
 
 
+@pytest.mark.slow
 def test_ingest_finds_every_bad_row_for_its_reason_and_leaves_the_clean_shop(lake: Lake, tmp_path: Path) -> None:
     account = write_shop(tmp_path, SHOP, DIRTY)
     quarantined = sum(account.quarantined.values())
