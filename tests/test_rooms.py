@@ -19,6 +19,7 @@ KERNEL = (
     "labels",
     "blocks",
     "baskets",
+    "synthetic",
 )
 FORBIDDEN = (
     "pyspark",
