@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 from ltv_features.synthetic.catalogue import Catalogue
 from ltv_features.synthetic.dirt import (
     CORRUPT,
-    DUPLICATES,
+    JUDGED_BY_LANDING,
     KINDS,
+    LATENESS_DAYS,
+    NEED_AN_ID,
     PLANTED,
     Account,
     account_of,
@@ -55,9 +57,8 @@ class Form:
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.dirt) - set(KINDS))
-        without_ids = [kind for kind in self.dirt if KINDS.get(kind) and KINDS[kind].ends == DUPLICATES]
         impossible = [kind for kind in self.dirt if kind in KINDS and KINDS[kind].column in self.leave_out]
-        impossible += without_ids if "event_id" in self.leave_out else []
+        impossible += sorted(NEED_AN_ID & set(self.dirt)) if "event_id" in self.leave_out else []
         missing = sorted(set(self.leave_out) & set(_NEEDED))
         if unknown or impossible or missing:
             raise ValueError(f"unknown dirt {unknown}; dirt of absent columns {impossible}; needed columns {missing}")
@@ -112,7 +113,7 @@ def _clock(times: pa.ChunkedArray, dates_only: bool) -> pa.ChunkedArray:
 def configuration(shop: Shop, form: Form, horizons_days: Sequence[int] = (30, 90)) -> str:
     """TOML that maps the delivered columns; relative paths, so it belongs beside the folders of the sources.
 
-    Rows from the future are refused only where the form has some: else old rows, landed today, count as history.
+    Rows from the future or too late are refused only where the form has some: else old rows, landed today, are history.
     """
     columns = [f'{_MAPPED[name]} = "{name}"' for name in form.columns if name in _MAPPED]
     columns += ['discounts = ["discount"]'] if "discount" in form.columns else []
@@ -120,7 +121,7 @@ def configuration(shop: Shop, form: Form, horizons_days: Sequence[int] = (30, 90
         '[lake]\nroot = "lake"',
         f'[shop]\ncurrency = "{shop.currency}"\nhorizons_days = {list(horizons_days)}',
         _source(LOG),
-        f"[sources.{LOG}.events]\nhistory = {str('time_in_future' not in form.dirt).lower()}",
+        f"[sources.{LOG}.events]\nhistory = {str(not JUDGED_BY_LANDING & set(form.dirt)).lower()}",
         "\n".join([f"[sources.{LOG}.events.columns]", *columns]),
         _source(CUSTOMERS),
         f'[sources.{CUSTOMERS}.users]\nuser = "customer"\nvalid_from = "since"\n'
@@ -130,7 +131,7 @@ def configuration(shop: Shop, form: Form, horizons_days: Sequence[int] = (30, 90
     if "item" in form.columns:
         sections += [_source(ITEMS)]
         sections += [f'[sources.{ITEMS}.items]\nitem = "item"\ncategory = "category"\nbrand = "brand"\ntitle = "title"']
-    sections += ["[ingest]\nmax_bad_share = 1.0"] if form.dirt else []
+    sections += [f"[ingest]\nmax_bad_share = 1.0\nlateness_days = {LATENESS_DAYS}"] if form.dirt else []
     sections += [
         '[export]\nfolder = "export"\nsuppression = "suppression.csv"\nallow_empty_suppression = true',
     ]

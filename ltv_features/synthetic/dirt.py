@@ -17,12 +17,15 @@ import pyarrow.compute as pc
 from ltv_features.synthetic.draws import Draws
 
 CORRUPT = "row_corrupt"
-CONFLICT = "id_conflict"
+CONFLICT = "event_id_conflict"
 PLANTED = "planted"
 ANONYMOUS, DUPLICATES, QUARANTINED = "anonymous", "duplicates", "quarantined"
 
 _MONEY = ("purchase", "refund")
 _ALL_BUT_REFUNDS = ("purchase", "add_to_cart")
+
+LATENESS_DAYS = 8_500
+"""With this as `ingest.lateness_days` the log itself is never too late, whatever the day on which it is landed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ DIRT: tuple[Dirt, ...] = (
     Dirt("time_unreadable", "time", "yesterday"),
     Dirt("time_out_of_range", "time", "1970-01-01"),
     Dirt("time_in_future", "time", "2150-01-01"),
+    Dirt("time_too_late", "time", "2001-06-01"),
     Dirt("item_missing", "item", None, ("purchase", "refund", "add_to_cart")),
     Dirt("quantity_unreadable", "quantity", "two", _MONEY),
     Dirt("quantity_absurd", "quantity", "2000000000", _MONEY),
@@ -67,9 +71,13 @@ DIRT: tuple[Dirt, ...] = (
     Dirt("dwell_out_of_range", "dwell", "-5", ("view",)),
     Dirt("blank_customer", "customer", " ", ends=ANONYMOUS),
     Dirt("duplicate", ends=DUPLICATES),
-    Dirt(CONFLICT, "amount", "0.01", ("purchase",), ends=DUPLICATES),
+    Dirt(CONFLICT, "amount", "0.01", ("purchase",)),
 )
 KINDS = {dirt.kind: dirt for dirt in DIRT}
+NEED_AN_ID = {CONFLICT, "duplicate"}
+"""Kinds that ingest can only tell by the id of the event."""
+JUDGED_BY_LANDING = {"time_in_future", "time_too_late"}
+"""Kinds that a source of history is not asked for."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
+from ltv_features import rules
 from ltv_features.rules import RULE_IDS
 from ltv_features.synthetic import DIRT, Form, Shop, account_of, log
 from ltv_features.synthetic.delivery import LOG_SCHEMA, lines, log_text
@@ -22,7 +23,7 @@ def text() -> pa.Table:
 
 def test_there_is_a_kind_for_every_rule_that_this_log_can_break() -> None:
     refused = {dirt.kind for dirt in DIRT if dirt.ends == QUARANTINED}
-    assert refused == set(RULE_IDS) - {"lookup_missed", "amount_sign"}
+    assert refused == {*RULE_IDS, rules.CONFLICT} - {"lookup_missed", "amount_sign"}
 
 
 def test_without_its_bad_rows_the_dirty_log_is_the_clean_one(text: pa.Table) -> None:
