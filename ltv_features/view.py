@@ -79,7 +79,7 @@ class StateView:
     @cached_property
     def first_order_age(self) -> Floats:
         """[B] days since the first order; 0 without one."""
-        return self._age_of(self.first_us[:, TYPE_ID["purchase"]])
+        return self.age_of_first("purchase")
 
     @cached_property
     def last_order_age(self) -> Floats:
@@ -87,6 +87,14 @@ class StateView:
         age = np.zeros(self.users)
         age[self.orders["who"]] = self.orders["age_days"]  # sorted by time: the last assignment stays
         return age
+
+    def age_of_first(self, event_type: str) -> Floats:
+        """[B] days since the first event of the type; 0 without one."""
+        return self._age_of(self.first_us[:, TYPE_ID[event_type]])
+
+    def age_of_last(self, event_type: str) -> Floats:
+        """[B] days since the last event of the type; 0 without one."""
+        return self._age_of(self.last_us[:, TYPE_ID[event_type]])
 
     @cached_property
     def tenure(self) -> Floats:

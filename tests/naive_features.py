@@ -1,13 +1,12 @@
-"""What `project` must say, by plain loops over one user's events before as_of: tokens, anchor inputs, every aggregate.
+"""What `project` must say, by plain loops over one user's events before as_of: tokens and anchor inputs.
 
-Written from the meaning of each feature, on events and not on states, with only the stated limits: categories come from
-the last MAX_LINES lines, tokens are the last ones.
+Written on events and not on states, with only the stated limits: categories come from the last MAX_LINES lines, tokens
+are the last ones.
 """
 
 from collections import Counter
 from itertools import pairwise
-from statistics import fmean, pstdev
-from typing import Any
+from statistics import fmean
 
 from ltv_features.contract import (
     BROWSE_TYPES,
@@ -21,10 +20,6 @@ from ltv_features.contract import (
     TYPE_ID,
 )
 from tests.naive import BROWSE, LINE, NAME_OF, Row, last_entries, orders_of
-
-
-def _over(above: float, below: float) -> float:
-    return above / below if below else 0.0
 
 
 def real_orders(rows: list[Row]) -> list[Row]:
@@ -96,89 +91,3 @@ def anchor_inputs(rows: list[Row], *, as_of_us: int) -> list[float]:
         (as_of_us - first) / MICROS_PER_DAY,
         mean,
     ]
-
-
-def aggregates(rows: list[Row], *, as_of_us: int) -> dict[str, float]:
-    """Every aggregate of one user, by name."""
-    rows = [row for row in rows if row["type"] in NAME_OF]
-    told = _buying(rows, as_of_us) | _doing(rows, as_of_us)
-    return {name: float(value) for name, value in told.items()}
-
-
-def _buying(rows: list[Row], as_of_us: int) -> dict[str, Any]:
-    orders = real_orders(rows)
-    gross = [order["gross_minor"] for order in orders]
-    ages = [(as_of_us - order["first_us"]) / MICROS_PER_DAY for order in orders]
-    gaps = [before - after for before, after in pairwise(ages)]
-    money = [(_days_ago(row, as_of_us), _net(row)) for row in rows]
-    recency, age = (ages[-1], ages[0]) if ages else (0.0, 0.0)
-    spend = {window: sum(net for day, net in money if day <= window) for window in (7, 14, 30, 60, 90, 180)}
-    count = {window: sum(1 for old in ages if old <= window) for window in (7, 14, 30, 60, 90, 180)}
-    bought = [row for row in rows if row["type"] == TYPE_ID["purchase"]]
-    paid, discount = sum(row["amount_minor"] for row in bought), sum(row["discount_minor"] for row in bought)
-    total = sum(net for _, net in money)
-    told = {f"spend_{window}": value for window, value in spend.items()}
-    told |= {f"orders_{window}": value for window, value in count.items()}
-    told |= {f"spend_decayed_{half}": sum(net * 0.5 ** (day / half) for day, net in money) for half in (14, 30, 90)}
-    return told | {
-        "recency_days": recency,
-        "first_order_age_days": age,
-        "orders": len(orders),
-        "spend": total,
-        "spend_repeat": sum(gross[1:]),
-        "order_mean": fmean(gross) if gross else 0,
-        "order_largest": max(gross, default=0),
-        "order_last": gross[-1] if gross else 0,
-        "lines_per_order": _over(len(bought), len(orders)),
-        "gap_mean_days": fmean(gaps) if gaps else 0,
-        "gap_deviation_days": pstdev(gaps) if gaps else 0,
-        "recency_to_age": _over(recency, age),
-        "recency_to_gap": _over(recency, fmean(gaps) if gaps else 0),
-        "order_rate": len(orders) / max(age, 28),
-        "spend_rate": total / max(age, 28),
-        "spend_trend": _over(spend[30], spend[90]),
-        "orders_trend": _over(count[30], count[90]),
-        "discount_share": _over(discount, discount + paid),
-        "refund_share": _over(paid - total, paid),
-        "categories": len({line["category_no"] for line in held_lines(rows)} - {0}),
-    }
-
-
-def _doing(rows: list[Row], as_of_us: int) -> dict[str, Any]:
-    def recent(kind: str, window: int) -> int:
-        return sum(1 for row in rows if row["type"] == TYPE_ID[kind] and _days_ago(row, as_of_us) <= window)
-
-    times = [row["ts_us"] for row in rows]
-    stars = Counter(row["rating"] for row in rows if row["type"] == TYPE_ID["review"])
-    hour = MICROS_PER_DAY // 24
-    days = {_days_ago(row, as_of_us) for row in rows}
-    return {
-        "tenure_days": (as_of_us - min(times)) / MICROS_PER_DAY if times else 0,
-        "idle_days": (as_of_us - max(times)) / MICROS_PER_DAY if times else 0,
-        "active_days_30": sum(1 for day in days if day <= 30),
-        "active_days_90": sum(1 for day in days if day <= 90),
-        "views_30": recent("view", 30),
-        "views_90": recent("view", 90),
-        "carts_30": recent("add_to_cart", 30),
-        "searches_30": recent("search", 30),
-        "clicks_30": recent("click", 30),
-        "logins_30": recent("login", 30),
-        "dwell_seconds_30": sum(row["dwell_seconds"] for row in rows if _days_ago(row, as_of_us) <= 30),
-        "promotions_received_90": recent("promotion_received", 90),
-        "promotions_redeemed_90": recent("promotion_redeemed", 90),
-        "reviews": sum(stars.values()),
-        "five_star_share": _over(stars[5], sum(stars.values())),
-        "one_star_share": _over(stars[1], sum(stars.values())),
-        "weekend_share": _over(sum((time // MICROS_PER_DAY + 3) % 7 >= 5 for time in times), len(times)),
-        "evening_share": _over(sum(time % MICROS_PER_DAY // hour >= 18 for time in times), len(times)),
-    }
-
-
-def _days_ago(row: Row, as_of_us: int) -> int:
-    """1 for yesterday."""
-    return int(as_of_us // MICROS_PER_DAY - row["ts_us"] // MICROS_PER_DAY)
-
-
-def _net(row: Row) -> int:
-    name = NAME_OF[row["type"]]
-    return int({"purchase": row["amount_minor"], "refund": -row["amount_minor"]}.get(name, 0))

@@ -17,7 +17,7 @@ from ltv_features.contract import (
 )
 from ltv_features.errors import FutureLeak
 from ltv_features.project import Examples
-from tests import naive, naive_features
+from tests import naive, naive_aggregates, naive_features
 from tests.builders import DAY, HOUR, Row, event, kernel_events, some_rows
 
 AS_OF = 40 * DAY
@@ -45,7 +45,7 @@ def check_against_loops(rows: list[Row], as_of_us: int) -> None:
     made, lines = (view(states, as_of_us=as_of_us) for view in (project.project, project.project_lines))
     assert made.user_id.to_pylist() == [name for _, name in people]
     for row, own in enumerate(people.values()):
-        expected = naive_features.aggregates(own, as_of_us=as_of_us)
+        expected = naive_aggregates.aggregates(own, as_of_us=as_of_us)
         found = dict(zip(NAMES, made.aggregates[row].tolist(), strict=True))
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-4)
         anchor = naive_features.anchor_inputs(own, as_of_us=as_of_us)
@@ -71,7 +71,7 @@ def test_long_windows_say_what_plain_loops_say(rows: list[Row]) -> None:
 
 
 def test_the_oracle_covers_every_aggregate() -> None:
-    assert set(naive_features.aggregates([], as_of_us=AS_OF)) == set(NAMES)
+    assert set(naive_aggregates.aggregates([], as_of_us=AS_OF)) == set(NAMES)
     assert len(NAMES) == len(set(NAMES))
     assert all(aggregate.meaning for aggregate in AGGREGATES)
 
