@@ -1,6 +1,7 @@
 """The two tables that the kernel keeps, user_state and user_items, and how Spark carries it.
 
-One exchange by user, then the kernel folds Arrow batches one by one: memory follows states, not events.
+One exchange by user, then the kernel folds Arrow batches one by one: memory follows states, not events. How many users
+share a task follows from the bytes exchanged: Spark puts partitions together up to its advisory size.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,10 +66,9 @@ class Kept:
         return self.wanted() | is_profile if "profile" in self.table.column_names else self.wanted()
 
     def _folded(self, rows: DataFrame, parts: Parts, as_of: date) -> DataFrame:
-        partitions = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
         build = partial(self.build, as_of_us=midnight_us(as_of))
         fold = partial(fold_batches, parts=parts, build=build, merge=self.merge, schema=arrow_schema(self.table))
-        return rows.repartition(partitions, "user_key").mapInArrow(fold, spark_schema(self.table))
+        return rows.repartition("user_key").mapInArrow(fold, spark_schema(self.table))
 
 
 def _is_bought() -> Column:

@@ -137,6 +137,7 @@ def test_the_averaged_weights_follow_the_current_ones() -> None:
     loop.train_epoch(one, [batch_of(range(64))] * 40, Ranks(), CPU)
     moved = sum(float((a - s).abs().sum()) for a, s in zip(one.averaged.parameters(), start, strict=True))
     apart = sum(
-        float((a - p).detach().abs().sum()) for a, p in zip(one.averaged.parameters(), one.bare.parameters(), strict=True)
+        float((a - p).detach().abs().sum())
+        for a, p in zip(one.averaged.parameters(), one.bare.parameters(), strict=True)
     )
     assert moved > 5 * apart > 0
