@@ -17,15 +17,11 @@ class LakeSettings(Section):
 
 
 class SparkSettings(Section):
-    """How a local session is opened; on a cluster `spark-submit` decides and `conf` still applies.
-
-    `shuffle_partitions` is the most that an exchange is cut into; Spark puts small ones together. With some 60 MB each
-    the default holds exchanges of 4 GB, about 60 million events.
-    """
+    """How a local session is opened; on a cluster `spark-submit` decides and `conf` still applies."""
 
     master: str = "local[2,4]"
     driver_memory: str = "4g"
-    shuffle_partitions: Annotated[int, Field(ge=1)] = 64
+    shuffle_partitions: Annotated[int, Field(ge=1)] = 4
     conf: dict[str, str] = {}
 
 

@@ -12,10 +12,17 @@ from ltv_features.increment import Base, Inputs, Work, base_of, inputs_noted, wo
 from ltv_features.kept import ITEMS_BOUGHT, KEPT, STATES, Kept
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.ledger import Hop
+from ltv_features.session import session_settings
 from ltv_features.tables import Lake
 
 MERGE_UP_TO = 0.2
 """Share of rows concerned up to which they are merged in; beyond it the table is written as a whole."""
+
+FOLDING = {
+    "spark.sql.adaptive.coalescePartitions.initialPartitionNum": "1000",
+    "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
+}
+"""While the kernel folds, its exchange by user is cut this fine; Spark puts parts together, up to 64 MB a task."""
 
 
 def user_states(events: DataFrame, as_of: date) -> DataFrame:
@@ -42,14 +49,17 @@ class Night:
         base, version = base_of(lake, table.name, self.as_of, inputs)
         facts = {"inputs": inputs.noted(), "base": base.noted() | {"version": version} if base else None}
         if base is None:
-            rows = kept.built(kernel_events_as_of(lake, self.as_of, inputs.versions), self.as_of)
-            lake.replace(rows, table, as_of=self.as_of, input_digest=digest, facts=facts)
+            with session_settings(lake.spark, FOLDING):
+                rows = kept.built(kernel_events_as_of(lake, self.as_of, inputs.versions), self.as_of)
+                lake.replace(rows, table, as_of=self.as_of, input_digest=digest, facts=facts)
             return
         work, old = self._work(base, inputs), lake.read(table.name, version)
-        merged = kept.merged(work.usable(old), work.events, self.as_of).persist()
+        with session_settings(lake.spark, FOLDING):
+            merged = kept.merged(work.usable(old), work.events, self.as_of).persist()
+            concerned = merged.count()
         try:
             goes_on = version == lake.version(table.name) and work.anew is None
-            if goes_on and merged.count() <= MERGE_UP_TO * old.count():
+            if goes_on and concerned <= MERGE_UP_TO * old.count():
                 lake.merge(merged, table, as_of=self.as_of, input_digest=digest, facts=facts)
             else:
                 rest = old.join(F.broadcast(work.touched), on="user_key", how="left_anti").select(*merged.columns)
