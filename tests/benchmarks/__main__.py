@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from tests.benchmarks import features, state
+from tests.benchmarks import carried, examples, features, state
 from tests.benchmarks.compare import Result
 
-ALL = {**state.ALL, **features.ALL}
+ALL = {**state.ALL, **carried.ALL, **features.ALL, **examples.ALL}
 
 
 def main(argv: list[str]) -> int:

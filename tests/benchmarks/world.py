@@ -1,18 +1,36 @@
 """Events of any number of users made by Spark, straight into the tables that ingest would have written."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.config import SparkSettings
 from ltv_features.contract import EVENTS, ITEMS, MICROS_PER_DAY, Table
 from ltv_features.cutoffs import midnight_us
 from ltv_features.schemas import conform, spark_schema
+from ltv_features.session import open_session
 from ltv_features.tables import Lake
 
 FIRST = date(2025, 1, 1)
 ITEMS_SOLD = 2_000
 _TYPES = ("purchase", "purchase", "view", "view", "view", "add_to_cart", "click", "search")
+
+
+@contextmanager
+def lake_of(benchmark: str, settings: SparkSettings) -> Iterator[Lake]:
+    """A lake with the items of the world in a folder of its own, and a session of its own."""
+    with tempfile.TemporaryDirectory(prefix=f"ltv-{benchmark.lower()}-") as folder:
+        spark = open_session(settings, benchmark)
+        lake = Lake(spark, f"{folder}/lake")
+        write_items(lake)
+        try:
+            yield lake
+        finally:
+            spark.stop()
 
 
 def write_items(lake: Lake) -> None:
