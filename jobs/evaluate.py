@@ -4,12 +4,9 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import files, ledger
-from ltv_features.contract import MODELS
 from ltv_features.digest import digest_of
-from ltv_features.schemas import spark_schema
 from ltv_train import backtest, promotion
-from ltv_train.registry import model_row
-from ltv_train.score.production import served_before
+from ltv_train.score import production
 
 NEEDS_SPARK = True
 
@@ -21,7 +18,7 @@ def main(run: Run) -> None:
     lake, settings, night = run.lake, run.settings, run.as_of.isoformat()
     root = settings.lake.root
     folder, trained = backtest.latest_run(files.join(root, "training", night))
-    before = served_before(lake, run.as_of, "value")
+    before = production.served_before(lake, run.as_of, "value")
     digest = digest_of(
         "evaluate", trained["run_name"], trained["input_digest"], settings.gate, (before or {}).get("digest")
     )
@@ -40,20 +37,10 @@ def main(run: Run) -> None:
         ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained, shards)
     ]
     ledger.record(lake, job="evaluate", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
-    if chosen is not None:
-        row = model_row(
-            as_of=run.as_of,
-            purpose="value",
-            bundle=files.join("bundles", chosen.digest),
-            digest=chosen.digest,
-            name=str(judged.verdict.promoted),
-            grade=judged.verdict.grade,
-            reason=judged.verdict.reason,
-            input_digest=digest,
-            run_id=run.run_id,
-            report=report,
-        )
-        lake.upsert(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
+    promoted = chosen.digest if chosen else None
+    production.follow(
+        lake, judged.verdict, promoted, as_of=run.as_of, input_digest=digest, run_id=run.run_id, report=report
+    )
     files.write_json(note, {"input_digest": digest, "promoted": judged.verdict.promoted, "report": report})
     for reason in judged.verdict.reasons:
         log.info("%s", reason)

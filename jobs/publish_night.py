@@ -7,7 +7,7 @@ from ltv_features import contract
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
-from ltv_train.score import nights, production
+from ltv_train.score import guards, nights, production, recommend, users
 
 NEEDS_SPARK = True
 
@@ -26,18 +26,21 @@ def main(run: Run) -> None:
     if known is not None and known["input_digest"] == digest:
         log.info("night %s is published already", run.as_of)
         return
-    expected = production.recommendations_expected(lake, run.as_of)
-    nights.hold(nights.problems_of(lake, run.as_of, with_recommendations=expected), run.as_of)
-    row = nights.night_row(
-        lake,
-        run.as_of,
-        model_digest=production.serving(lake, run.as_of, "value")["digest"],
-        recommender_digest=production.serving(lake, run.as_of, "recommender")["digest"] if recommendations else "",
-        input_digest=digest,
-        run_id=run.run_id,
-    )
+    guards.hold(guards.problems_of(lake, run.as_of, expected(run)), run.as_of)
+    row = nights.night_row(lake, run.as_of, input_digest=digest, run_id=run.run_id)
     lake.upsert(lake.spark.createDataFrame([row], spark_schema(contract.NIGHTS)), contract.NIGHTS)
     log.info("night %s is published: %s users", run.as_of, f"{row['eligible_users']:,}")
+
+
+def expected(run: Run) -> dict[str, str]:
+    """The digest of what each table of this night must have been made from."""
+    lake, settings = run.lake, run.settings
+    states, model = users.states_digest(lake, run.as_of), production.serving(lake, run.as_of, "value")
+    digests = {"scores": users.scores_digest(lake, states, model, settings.score, settings.shop)}
+    if production.recommendations_expected(lake, run.as_of):
+        recommender, top_k = production.serving(lake, run.as_of, "recommender"), settings.recommend.top_k
+        digests["recommendations"] = recommend.recommendations_digest(lake, run.as_of, recommender, top_k)
+    return digests
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import contract, ledger
-from ltv_features.digest import digest_of
 from ltv_train.score import production, recommend
 
 NEEDS_SPARK = True
@@ -20,9 +19,7 @@ def main(run: Run) -> None:
         log.info("no recommendations: no source has items, or none were sold long enough before %s", run.as_of)
         return
     model = production.serving(lake, run.as_of, "recommender")
-    inputs = [lake.committed(name, run.as_of) for name in (contract.USER_STATE.name, contract.USER_ITEMS.name)]
-    profiles = lake.version(contract.USERS.name)
-    digest = digest_of("recommend_items", inputs, profiles, model["digest"], settings.recommend.top_k)
+    digest = recommend.recommendations_digest(lake, run.as_of, model, settings.recommend.top_k)
     made = lake.committed(table.name, run.as_of) == digest
     if made and ledger.holds(lake, job="recommend_items", as_of=run.as_of, input_digest=digest):
         log.info("recommendations of %s are there already", run.as_of)

@@ -4,8 +4,6 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import contract, files, ledger
-from ltv_features.digest import digest_of
-from ltv_features.errors import InputMissing
 from ltv_train.score import users
 from ltv_train.score.production import serving
 
@@ -17,13 +15,10 @@ log = logging.getLogger("ltv.score_users")
 def main(run: Run) -> None:
     """Scores the night once; the same states, model and settings again change nothing."""
     lake, settings = run.lake, run.settings
-    state_digest = lake.committed(contract.USER_STATE.name, run.as_of)
-    if state_digest is None:
-        raise InputMissing(f"user_state is not as of {run.as_of}; next: python -m jobs build_features for that date")
+    states_digest = users.states_digest(lake, run.as_of)
     model = serving(lake, run.as_of, "value")
+    digest = users.scores_digest(lake, states_digest, model, settings.score, settings.shop)
     scorer = users.scorer_of(model, settings.lake.root, run.as_of, 10**settings.shop.minor_digits)
-    profiles = lake.version(contract.USERS.name)
-    digest = digest_of("score_users", state_digest, profiles, model["digest"], settings.score, settings.shop)
     table = contract.scores(scorer.horizons_days)
     users.hold_horizons(scorer, settings.shop.horizons_days)
     staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")

@@ -5,6 +5,7 @@ import logging
 from jobs._entry import Run, start
 from ltv_features import files
 from ltv_features.errors import InputMissing
+from ltv_train.backtest import note_latest
 from ltv_train.training import run_name_of, train_all
 
 NEEDS_SPARK = False
@@ -23,16 +24,14 @@ def main(run: Run) -> None:
     name = run_name_of(manifest["input_digest"], settings)
     folder = files.join(root, "training", run.as_of.isoformat())
     out = files.join(folder, name)
-    latest = {"run": name, "input_digest": manifest["input_digest"]}
     if files.exists(files.join(out, "run.json")):
         log.info("%s is there already", name)
-        if files.read_json(files.join(folder, "latest.json")) != latest:
-            files.write_json(files.join(folder, "latest.json"), latest)
+        note_latest(folder, name, manifest["input_digest"])
         return
     told = train_all(shards, manifest["value"], out, settings, storage=files.join(folder, "ray"), run_name=name)
     told |= {"as_of": run.as_of.isoformat(), "input_digest": manifest["input_digest"]}
     files.write_json(files.join(out, "run.json"), told)
-    files.write_json(files.join(folder, "latest.json"), latest)
+    note_latest(folder, name, manifest["input_digest"])
     log.info("%s: %s on %d origins", name, ", ".join(told["candidates"]), len(told["origins"]))
 
 

@@ -13,10 +13,16 @@ from pyspark.sql import SparkSession
 
 from ltv_features.config import SparkSettings
 
+RETENTION = "interval 1200 days"
+"""How long a version of a table can be read again: beyond the longest horizon, so that a night can still be judged and
+replayed when it has matured. Delta's own limits are 7 days for files and 30 for its log."""
+
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": RETENTION,
+    "spark.databricks.delta.properties.defaults.deletedFileRetentionDuration": RETENTION,
 }
 _SAFE = {
     "spark.sql.session.timeZone": "UTC",

@@ -120,7 +120,7 @@ class Lake:
         return self._risen(table, before, note)
 
     def _note(self, table: Table, as_of: date, input_digest: str, facts: Mapping[str, Any] | None) -> Note:
-        attempt = int(self._last_commit(table.name, as_of)[1].get("attempt", 0)) + 1
+        attempt = (self.transaction(table.name, f"{table.name}/{as_of}") or 0) + 1
         return {"as_of": as_of.isoformat(), "input_digest": input_digest, "attempt": attempt, **(facts or {})}
 
     def _risen(self, table: Table, before: int | None, note: Mapping[str, Any]) -> int:

@@ -44,6 +44,13 @@ def latest_run(training: str) -> tuple[str, dict[str, Any]]:
     return folder, files.read_json(files.join(folder, "run.json"))
 
 
+def note_latest(training: str, run: str, input_digest: str) -> None:
+    """Says which training below `training` is the latest; nothing is written where that is said already."""
+    path, latest = files.join(training, LATEST), {"run": run, "input_digest": input_digest}
+    if not files.exists(path) or files.read_json(path) != latest:
+        files.write_json(path, latest)
+
+
 def judge(
     folder: str,
     run: Mapping[str, Any],

@@ -24,7 +24,7 @@ def model_row(
     run_id: str,
     report: str = "",
 ) -> dict[str, Any]:
-    """One row of `models`: the bundle at `bundle` (below the lake root) may serve nights from `as_of` on.
+    """A row of `models` but for its number: the bundle at `bundle` (below the lake root) may serve nights from `as_of`.
 
     Raises ContractBroken on a grade that is not known or a bundle path that could lead out of the lake.
     """
@@ -33,13 +33,13 @@ def model_row(
     if bundle.startswith("/") or "://" in bundle or ".." in bundle.split("/"):
         raise ContractBroken(f"models row of {name!r}: bundle {bundle!r} is not a path below the lake root")
     values = locals()
-    return {column: values[column] for column in MODELS.column_names}
+    return {column: values[column] for column in MODELS.column_names if column in values}
 
 
 def production(rows: Iterable[Mapping[str, Any]], as_of: date, purpose: Purpose) -> Mapping[str, Any] | None:
-    """The row that serves the night `as_of`: the newest one not after it; of equal dates the last in commit order.
+    """The row that serves the night `as_of`: the newest one not after it; of equal dates the last promotion.
 
-    `rows` come in commit order. None when nothing has been promoted by then.
+    `rows` come in the order of promotion. None when nothing has been promoted by then.
     """
     serving: Mapping[str, Any] | None = None
     for row in rows:

@@ -23,6 +23,7 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.bundle import Bundle
 from ltv_train.predictions import Predictions
 from ltv_train.registry import model_row
+from ltv_train.score.production import promote
 from tests.value_world import some_examples, some_material
 
 NIGHT = date(2026, 4, 1)
@@ -107,7 +108,7 @@ def write_world(folder: Path, spark: SparkSession) -> None:
     said = {"as_of": NIGHT, "purpose": "value", "bundle": f"bundles/{made.digest}", "digest": made.digest}
     told = {"name": "spend_rate", "grade": "B", "reason": "a test", "input_digest": "judged", "run_id": "test"}
     row = model_row(**said, **told)  # type: ignore[arg-type]
-    lake.upsert(spark.createDataFrame([row], spark_schema(contract.MODELS)), contract.MODELS)
+    promote(lake, row)
     (folder / "suppression.csv").write_text("user_id,reason\ngus,asked\nnobody,asked\n")
 
 

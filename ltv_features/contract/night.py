@@ -70,6 +70,7 @@ MODELS = Table(
         Column("report", "string", "path of the HTML report below the lake root; empty without"),
         Column("reason", "string", "why it was promoted"),
         Column("input_digest", "string", "digest of what the choice was made from"),
+        Column("promotion_no", "int64", "rises from promotion to promotion; of one date the last one serves"),
         Column("run_id", "string", "for logs"),
     ),
     key=("as_of", "purpose", "input_digest"),

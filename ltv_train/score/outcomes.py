@@ -14,6 +14,7 @@ from ltv_features.as_of import events_as_of
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake
+from ltv_train import backtest
 from ltv_train.evaluation import Fold, Measures, measure, read_predictions
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights
@@ -81,13 +82,12 @@ def _promise(days: int, kind: str) -> list[Any]:
 
 
 def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor_per_unit: int) -> DataFrame:
-    """What every refitted candidate said of the night's users: user_id, candidate, horizon_days, promise."""
-    training = files.join(lake.root, "training", night.isoformat())
-    run = files.read_json(files.join(training, "latest.json"))["run"]
-    told = files.read_json(files.join(training, run, "run.json"))
+    """What every refitted candidate said of the night's users: user_id, candidate, horizon_days, promise.
+
+    No rows for a night that nothing was trained for.
+    """
     rows: list[tuple[int, str, int, float, float, float]] = []
-    for name in told["candidates"]:
-        path = files.join(training, run, "predictions", night.isoformat(), f"{name}.parquet")
+    for name, path in _predictions_of(files.join(lake.root, "training", night.isoformat()), night).items():
         keys, said = read_predictions(path)
         for h, days in enumerate(horizons_days):
             money = (said.mean[:, h] / minor_per_unit, said.median[:, h] / minor_per_unit, said.p_purchase[:, h])
@@ -96,6 +96,16 @@ def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor
     schema = "user_key long, candidate string, horizon_days int, pltv double, pltv_p50 double, p_purchase double"
     users = lake.at_night("user_state", night).select("user_key", "user_id")
     return lake.spark.createDataFrame(rows, schema).join(users, on="user_key", how="inner").drop("user_key")
+
+
+def _predictions_of(training: str, night: date) -> dict[str, str]:
+    """The file of each candidate's predictions by the latest training; none where nothing was trained for the night."""
+    if not files.exists(files.join(training, backtest.LATEST)):
+        return {}
+    folder, told = backtest.latest_run(training)
+    return {
+        name: files.join(folder, "predictions", night.isoformat(), f"{name}.parquet") for name in told["candidates"]
+    }
 
 
 def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -> list[Measures]:

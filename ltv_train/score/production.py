@@ -1,7 +1,8 @@
-"""Which bundle serves a night: rows of `models` in commit order."""
+"""Which bundle serves a night: rows of `models` in the order of promotion."""
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 from ltv_features import files
@@ -9,16 +10,24 @@ from ltv_features.contract import MODELS, USER_ITEMS
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
+from ltv_train.gate import Verdict
 from ltv_train.registry import Purpose, model_row, production
+
+VALUE: Purpose = "value"
 
 
 def model_rows(lake: Lake) -> list[Mapping[str, Any]]:
-    """Every promotion so far, the oldest commit first; empty before the first one."""
+    """Every promotion so far, the oldest first; empty before the first one."""
     if not lake.exists(MODELS.name):
         return []
-    feed = lake.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 0)
-    rows = feed.load(lake.path(MODELS.name)).where("_change_type in ('insert', 'update_postimage')")
-    return [row.asDict() for row in rows.orderBy("_commit_version").collect()]
+    return [row.asDict() for row in lake.read(MODELS.name).orderBy("promotion_no").collect()]
+
+
+def promote(lake: Lake, row: Mapping[str, Any]) -> None:
+    """Writes a row of `model_row` as the latest promotion."""
+    number = max((known["promotion_no"] for known in model_rows(lake)), default=0) + 1
+    rows = lake.spark.createDataFrame([{**row, "promotion_no": number}], spark_schema(MODELS))
+    lake.upsert(rows, MODELS)
 
 
 def serving(lake: Lake, as_of: date, purpose: Purpose) -> Mapping[str, Any]:
@@ -34,6 +43,25 @@ def served_before(lake: Lake, as_of: date, purpose: Purpose) -> Mapping[str, Any
     """The promotion that served before this night; None when this is the first."""
     earlier = [row for row in model_rows(lake) if row["as_of"] < as_of]
     return production(earlier, as_of, purpose)
+
+
+def follow(
+    lake: Lake, verdict: Verdict, digest: str | None, *, as_of: date, input_digest: str, run_id: str, report: str
+) -> None:
+    """Promotes the bundle `digest` that the gate chose for the night; None: what served before serves again.
+
+    Where an earlier verdict on the same night promoted something, a row brings the model of the nights before back.
+    """
+    row = partial(model_row, as_of=as_of, purpose=VALUE, input_digest=input_digest, run_id=run_id, report=report)
+    if digest is not None:
+        where, name = files.join("bundles", digest), str(verdict.promoted)
+        promote(lake, row(bundle=where, digest=digest, name=name, grade=verdict.grade, reason=verdict.reason))
+        return
+    before, now = served_before(lake, as_of, VALUE), production(model_rows(lake), as_of, VALUE)
+    if before is not None and now is not None and before["digest"] != now["digest"]:
+        reason = f"back to the model of {before['as_of']}: {verdict.reason}"
+        back = {name: before[name] for name in ("bundle", "digest", "name", "grade")}
+        promote(lake, row(**back, reason=reason))
 
 
 def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
@@ -58,7 +86,7 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
     )
     serves = production(model_rows(lake), as_of, "recommender")
     if serves is None or (serves["as_of"], serves["digest"]) != (as_of, told["bundle"]):
-        lake.upsert(lake.spark.createDataFrame([row], spark_schema(MODELS)), MODELS)
+        promote(lake, row)
 
 
 def recommendations_expected(lake: Lake, as_of: date) -> bool:

@@ -11,8 +11,9 @@ from pyspark.sql import functions as F
 
 from ltv_features import files
 from ltv_features.arrow import arrow_schema
-from ltv_features.contract import RECOMMENDATIONS, USER_ITEMS
+from ltv_features.contract import RECOMMENDATIONS, USER_ITEMS, USER_STATE, USERS
 from ltv_features.cutoffs import midnight_us
+from ltv_features.digest import digest_of
 from ltv_features.project import project_lines
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -55,6 +56,12 @@ class Offers:
             "model_digest": [self.digest] * len(examples),
         }
         return pa.RecordBatch.from_pydict(columns, schema=arrow_schema(RECOMMENDATIONS))
+
+
+def recommendations_digest(lake: Lake, as_of: date, model: Mapping[str, Any], top_k: int) -> str:
+    """What the night's recommendations are made from."""
+    inputs = [lake.committed(name, as_of) for name in (USER_STATE.name, USER_ITEMS.name)]
+    return digest_of("recommend_items", inputs, lake.version(USERS.name), model["digest"], top_k)
 
 
 def offers_of(model: Mapping[str, Any], root: str, as_of: date, top_k: int) -> Offers:

@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from ltv_features import files
 from ltv_features.as_of import users_as_of
-from ltv_features.contract import QUARANTINE, USER_STATE, Table
-from ltv_features.errors import BundleRefused
+from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
+from ltv_features.digest import digest_of
+from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.profiles import latest_objection
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -30,13 +31,26 @@ def eligible_states(lake: Lake, as_of: date) -> DataFrame:
     profiles = users_as_of(lake, as_of)
     dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
     objecting = (
-        lake.read("users").groupBy("user_id").agg(latest_objection().alias("_objects"))
-        if lake.exists("users")
+        lake.read(USERS.name).groupBy("user_id").agg(latest_objection().alias("_objects"))
+        if lake.exists(USERS.name)
         else profiles.select("user_id", F.col("objects_to_profiling").alias("_objects"))
     )
     known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
     joined = states.join(dated, on="user_id", how="left").join(objecting, on="user_id", how="left")
     return joined.where(known & ~F.coalesce("_objects", F.lit(False))).select(*states.columns)
+
+
+def states_digest(lake: Lake, as_of: date) -> str:
+    """What the night's states were made from. Raises InputMissing where there are none."""
+    states = lake.committed(USER_STATE.name, as_of)
+    if states is None:
+        raise InputMissing(f"user_state is not as of {as_of}; next: python -m jobs build_features for that date")
+    return states
+
+
+def scores_digest(lake: Lake, states: str, model: Mapping[str, Any], *settings: object) -> str:
+    """What scores of the night with these states are made from."""
+    return digest_of("score_users", states, lake.version(USERS.name), model["digest"], *settings)
 
 
 def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: int) -> Scorer:

@@ -19,7 +19,7 @@ from ltv_features.project import project
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train.config import ScoreSettings
-from ltv_train.score import nights, users
+from ltv_train.score import guards, users
 from ltv_train.score.production import serving
 from tests.score_world import ELIGIBLE, HORIZONS, NEVER, NIGHT, copy_world, plain_scores, run_in
 
@@ -89,10 +89,10 @@ def test_scores_that_nobody_accounted_for_are_counted_before_they_are_taken_as_d
     there = run_in(folder, spark).lake
     DeltaTable.forPath(spark, there.path("ledger")).delete("job = 'score_users'")  # killed between the two commits
     missing = "ledger: score_users left no account of scores; next: run it again"
-    assert missing in nights.ledger_problems(there, NIGHT)
+    assert missing in guards.ledger_problems(there, NIGHT)
     version = there.version("scores")
     score_users.main(run_in(folder, spark))
-    assert nights.ledger_problems(there, NIGHT) == []
+    assert guards.ledger_problems(there, NIGHT) == []
     assert there.version("scores") == version
 
 
