@@ -55,41 +55,40 @@ class Night:
             return
         work, old = self._work(base, inputs), lake.read(table.name, version)
         with session_settings(lake.spark, FOLDING):
-            merged = kept.merged(work.usable(old), work.events, self.as_of).persist()
+            merged = kept.merged(work.usable(old, kept), work.events, self.as_of).persist()
             concerned = merged.count()
         try:
             goes_on = version == lake.version(table.name) and work.anew is None
             if goes_on and concerned <= MERGE_UP_TO * old.count():
                 lake.merge(merged, table, as_of=self.as_of, input_digest=digest, facts=facts)
             else:
-                rest = old.join(F.broadcast(work.touched), on="user_key", how="left_anti").select(*merged.columns)
-                lake.replace(rest.unionByName(merged), table, as_of=self.as_of, input_digest=digest, facts=facts)
+                whole = work.untouched(old, kept).unionByName(merged)
+                lake.replace(whole, table, as_of=self.as_of, input_digest=digest, facts=facts)
         finally:
             merged.unpersist()
 
     def accounts(self) -> list[Hop]:
         """Of what the night's commits say they were made from, counted again in committed tables.
 
-        On top of a base the users concerned are counted: what came for them is what their rows hold more than before.
+        On top of a base the rows that go on counting and what came since go in; the whole table comes out.
         """
         named = [self._account(kept) for kept in KEPT]
         totals = iter(_totals([frame for _, frames in named for frame in frames]))
-        return [Hop(name, next(totals), next(totals) - next(totals)) for name, _ in named]
+        return [Hop(name, next(totals) + next(totals), next(totals)) for name, _ in named]
 
     def _account(self, kept: Kept) -> tuple[str, tuple[DataFrame, DataFrame, DataFrame]]:
-        """The hop's name, and frames of what came, what is held now, and what was held before."""
+        """The hop's name, and frames of what came, what was held before, and what is held now."""
         lake, name = self.lake, kept.table.name
         inputs, noted = inputs_noted(lake, name, self.as_of)
         made, title = lake.at_night(name, self.as_of), f"{kept.counts} in {name}"
         if noted is None:
             given = kept.given_by(kernel_events_as_of(lake, self.as_of, inputs.versions))
-            return title, (given, kept.held_by(made), kept.held_by(made.limit(0)))
+            return title, (given, given.limit(0), kept.held_by(made))
         base = Base.of_note(noted)
         work = self._work(base, inputs)
-        before = work.usable(lake.read(name, noted["version"]))
-        after = made.join(F.broadcast(work.touched), on="user_key", how="left_semi")
-        given = kept.given_by(work.events)
-        return f"{title} since {base.as_of}", (given, kept.held_by(after), kept.held_by(before))
+        before = work.without_anew(lake.read(name, noted["version"]))
+        frames = kept.given_by(work.events), kept.held_by(before), kept.held_by(made)
+        return f"{title}, on top of {base.as_of}", frames
 
     def done(self) -> None:
         """Lets go of what was kept in memory."""

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from ltv_features.as_of import events_as_of, midnight, users_as_of
 from ltv_features.contract import EVENTS, ITEMS, NEVER_US, SCHEMA_VERSION, USERS
 from ltv_features.errors import InputMissing
+from ltv_features.kept import Kept
 from ltv_features.kernel_input import NUMBERS, kernel_events_as_of, numbered, profile_rows
 from ltv_features.tables import Lake
 
@@ -99,26 +100,28 @@ class Work:
     anew: DataFrame | None
     said: DataFrame | None
 
-    @property
-    def touched(self) -> DataFrame:
-        """The keys of all users concerned."""
-        keys = self.events.select("user_key")
-        return (keys.union(self.anew) if self.anew is not None else keys).distinct()
+    def untouched(self, old: DataFrame, kept: Kept) -> DataFrame:
+        """The rows of the base that stay as they are."""
+        rest = old.join(F.broadcast(kept.concerned(self.events)), on=list(kept.row_of), how="left_anti")
+        return self.without_anew(rest).select(*old.columns)
 
-    def usable(self, old: DataFrame) -> DataFrame:
-        """Of the users concerned those rows of the base that go on counting."""
-        used = old.join(F.broadcast(self.touched), on="user_key", how="left_semi")
-        if self.anew is not None:
-            used = used.join(F.broadcast(self.anew), on="user_key", how="left_anti")
+    def usable(self, old: DataFrame, kept: Kept) -> DataFrame:
+        """Of the rows of the base that events belong to those that go on counting."""
+        used = old.join(F.broadcast(kept.concerned(self.events)), on=list(kept.row_of), how="left_semi")
+        used = self.without_anew(used)
         if self.said is None or "profile" not in old.columns:
             return used.select(*old.columns)
         said_again = self.said.withColumn("_again", F.lit(True))
         nobody = {"profile_us": F.lit(-NEVER_US), "profile_key": F.lit(0), "profile": F.lit("")}
-        kept = {
+        known = {
             name: F.when(F.col("_again"), value.cast(old.schema[name].dataType)).otherwise(F.col(name))
             for name, value in nobody.items()
         }
-        return used.join(F.broadcast(said_again), on="user_key", how="left").withColumns(kept).select(*old.columns)
+        return used.join(F.broadcast(said_again), on="user_key", how="left").withColumns(known).select(*old.columns)
+
+    def without_anew(self, rows: DataFrame) -> DataFrame:
+        """The rows of the base whose users are not made anew."""
+        return rows if self.anew is None else rows.join(F.broadcast(self.anew), on="user_key", how="left_anti")
 
 
 def work_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> Work:

@@ -30,9 +30,13 @@ Parts = Callable[[pa.RecordBatch], tuple[list[pa.RecordBatch], list[pa.RecordBat
 
 @dataclass(frozen=True)
 class Kept:
-    """A table of the kernel: how its rows are built and merged, which events they hold, and what is counted of both."""
+    """A table of the kernel: how its rows are built and merged, which events they hold, and what is counted of both.
+
+    `row_of`: the columns that events and rows share, and that tell to which row an event belongs.
+    """
 
     table: Table
+    row_of: tuple[str, ...]
     build: Callable[..., pa.Table]
     merge: Merge
     counts: str
@@ -51,6 +55,10 @@ class Kept:
         rows = events.where(self._input()).select("user_key", event)
         rows = rows.unionByName(old.select("user_key", kept), allowMissingColumns=True)
         return self._folded(rows, _side_by_side, as_of)
+
+    def concerned(self, events: DataFrame) -> DataFrame:
+        """The keys `row_of` of all rows that the kernel events belong to."""
+        return events.where(self._input()).select(*self.row_of).distinct()
 
     def given_by(self, events: DataFrame) -> DataFrame:
         """What each kernel event brings of that which is counted: one column."""
@@ -81,6 +89,7 @@ def _events_of_state() -> Column:
 
 STATES = Kept(
     USER_STATE,
+    ("user_key",),
     state.build,
     state.merge,
     "events",
@@ -90,6 +99,7 @@ STATES = Kept(
 )
 ITEMS_BOUGHT = Kept(
     USER_ITEMS,
+    ("user_key", "item_no"),
     user_items.build_items,
     user_items.merge_items,
     "units",

@@ -133,7 +133,7 @@ def test_a_night_of_two_bundles_is_not_published(scored_world: Path, spark: Spar
     lake = run_in(copy_world(scored_world, tmp_path / "world"), spark).lake
     scores = DeltaTable.forPath(spark, lake.path("scores"))
     scores.update("user_id = 'anna'", {"model_digest": F.lit("another")})
-    with pytest.raises(GateHeld, match="scores are of 2 bundles: .*another"):
+    with pytest.raises(GateHeld, match=r"scores are of 2 bundles: .*another"):
         nights.night_row(lake, NIGHT, input_digest="d", run_id="r")
 
 
