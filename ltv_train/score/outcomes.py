@@ -1,5 +1,6 @@
 """What a night promised against what happened: one row a user, candidate and horizon, once the horizon has matured."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from ltv_train.predictions import Predictions
 from ltv_train.score import nights
 
 PUBLISHED = "published"
+log = logging.getLogger("ltv.monitor")
 Floats = npt.NDArray[np.float64]
 
 
@@ -101,6 +103,7 @@ def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor
 def _predictions_of(training: str, night: date) -> dict[str, str]:
     """The file of each candidate's predictions by the latest training; none where nothing was trained for the night."""
     if not files.exists(files.join(training, backtest.LATEST)):
+        log.info("%s: nothing was trained for it, so the published score stands alone", night)
         return {}
     folder, told = backtest.latest_run(training)
     return {

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -23,14 +22,14 @@ DAY_SECONDS = 86_400
 
 
 @pytest.fixture(scope="module")
-def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Nights 100 days apart, each commit as old as it would be; every second one clears the log of what is too old."""
     lake = Lake(spark, str(tmp_path_factory.mktemp("old")))
     with session_settings(spark, {"spark.databricks.delta.properties.defaults.checkpointInterval": "2"}):
         for number in range(NIGHTS):
             replace(lake, number, f"d{number}")
             age(Path(lake.path("recommendations")), days=100 * (NIGHTS - number - 1))
-    yield lake
+    return lake
 
 
 def replace(lake: Lake, number: int, digest: str) -> int:

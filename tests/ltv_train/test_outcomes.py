@@ -1,15 +1,18 @@
 """What a published night promised against what happened, on customers whose purchases are known."""
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs import monitor
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake
 from ltv_train.score import outcomes
-from tests.score_world import ELIGIBLE, HORIZONS, NIGHT, run_in
+from tests.score_world import ELIGIBLE, HORIZONS, NIGHT, copy_world, run_in
 
 pytestmark = pytest.mark.spark
 
@@ -90,3 +93,17 @@ def test_measures_compare_the_same_users_with_the_published_score_first(rows: li
     assert (lstm.gini, lstm.auc_purchase) == (1.0, 1.0)
     everybody = outcomes.measured(rows, scored_by_all=False)
     assert [(row.candidate, row.users) for row in everybody[:2]] == [("published", len(ELIGIBLE)), ("lstm", 3)]
+
+
+def test_a_night_without_a_training_of_its_own_is_judged_by_its_published_score_alone(
+    spark: SparkSession, published_world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = copy_world(published_world, tmp_path / "world")
+    shutil.rmtree(folder / "lake" / "training")
+    run = replace(run_in(folder, spark), as_of=NIGHT + timedelta(30))
+    with caplog.at_level("INFO"):
+        monitor.main(run)
+    rows = run.lake.read("outcomes")
+    assert [row["candidate"] for row in rows.select("candidate").distinct().collect()] == ["published"]
+    assert rows.count() == len(ELIGIBLE)
+    assert f"{NIGHT}: nothing was trained for it, so the published score stands alone" in caplog.text
