@@ -8,6 +8,7 @@ microseconds.
 import csv
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from ltv_features.csv_records import MAX_FIELD, header_and_rows
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.parsing import quoted
 from ltv_features.sources import SourceSettings
@@ -38,13 +40,13 @@ READING = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """One file: its path for Spark and fsspec, its own columns in order; of Parquet its rows and what to convert."""
+    """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert."""
 
     path: str
     columns: tuple[str, ...]
+    rows: int
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
-    rows: int = 0
 
 
 def find_files(source: str, path: str) -> list[str]:
@@ -66,16 +68,16 @@ def find_files(source: str, path: str) -> list[str]:
 
 
 def look_at(path: str, source: SourceSettings) -> Delivered:
-    """What the file holds, from its first bytes or its footer. Raises ContractBroken when it is not of the format."""
+    """What the file holds, read without Spark. Raises ContractBroken when it is not of the format or ends too early."""
     try:
         if source.format == "parquet":
             return _look_at_parquet(path)
         if source.format == "csv":
-            return Delivered(path, _csv_header(path, source))
-        return Delivered(path, _json_keys(path))
+            return _look_at_csv(path, source)
+        return _look_at_json(path)
     except OSError as error:
         raise InputMissing(f"{path}: cannot be read ({error}); next: deliver the file again") from error
-    except (ValueError, EOFError, csv.Error, pa.ArrowInvalid) as error:
+    except (ValueError, EOFError, csv.Error, zlib.error, pa.ArrowInvalid) as error:
         raise ContractBroken(
             f"{path}: expected {source.format}, actual content is not: {error}; next: check the source's format, "
             "delimiter and encoding, or deliver the file again"
@@ -94,8 +96,8 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
     if source.format == "csv":
         look = source.csv
         frame = reader.csv(
-            place, header=True, multiLine=True, sep=look.delimiter, quote=look.quote, escape=look.quote,
-            encoding=look.encoding, enforceSchema=True, maxCharsPerColumn=1 << 20,
+            place, header=True, multiLine=look.multiline, sep=look.delimiter, quote=look.quote, escape=look.quote,
+            encoding=look.encoding, enforceSchema=True, maxCharsPerColumn=MAX_FIELD,
         )  # fmt: skip
     else:
         frame = reader.json(place)
@@ -107,29 +109,31 @@ def _is_visible(relative: str) -> bool:
     return not any(part.startswith((".", "_")) for part in relative.split("/") if part)
 
 
-def _csv_header(path: str, source: SourceSettings) -> tuple[str, ...]:
-    encoding = "utf-8-sig" if source.csv.encoding.upper() == "UTF-8" else source.csv.encoding
-    with fsspec.open(path, "rt", compression="infer", encoding=encoding, newline="") as stream:
-        header = next(csv.reader(stream, delimiter=source.csv.delimiter, quotechar=source.csv.quote), [])
+def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
+    look = source.csv
+    encoding = "utf-8-sig" if look.encoding.upper() == "UTF-8" else look.encoding
+    with fsspec.open(path, "rt", compression="infer", encoding=encoding, errors="replace", newline="\n") as stream:
+        header, rows = header_and_rows(stream, delimiter=look.delimiter, quote=look.quote, multiline=look.multiline)
     if not header:
         raise ValueError("it is empty, not even a header line")
     if any("\0" in name for name in header):
         raise ValueError("its header holds NUL bytes")
-    return _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(header)])
+    return Delivered(path, _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(header)]), rows)
 
 
-def _json_keys(path: str) -> tuple[str, ...]:
+def _look_at_json(path: str) -> Delivered:
     """Every top-level key of the file, in order of first appearance; lines that are not JSON are refused row by row."""
     keys: dict[str, None] = {}
-    good = 0
+    good = rows = 0
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
         for line in stream:
+            rows += bool(line.strip())
             row = _json_object(line)
             keys.update(dict.fromkeys(row))
             good += bool(row)
     if not good:
         raise ValueError("no line of it is a JSON object")
-    return _distinct(list(keys))
+    return Delivered(path, _distinct(list(keys)), rows)
 
 
 def _json_object(line: str) -> dict[str, Any]:
@@ -151,10 +155,10 @@ def _look_at_parquet(path: str) -> Delivered:
     return Delivered(
         path,
         _distinct(list(schema.names)),
+        footer.metadata.num_rows,
         # the older INT96 form is read by Spark as it is
         nanoseconds=frozenset(c for c, kind in times.items() if kind.unit == "ns" and stored.get(c) == "INT64"),
         zoneless=frozenset(c for c, kind in times.items() if kind.tz is None),
-        rows=footer.metadata.num_rows,
     )
 
 

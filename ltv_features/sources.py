@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -33,20 +34,35 @@ class Refunds(Section):
         return self
 
 
+ENCODINGS = (
+    "UTF-8", "UTF-16", "US-ASCII", "ISO-8859-1", "ISO-8859-2", "ISO-8859-5", "ISO-8859-9", "ISO-8859-15",
+    "windows-1250", "windows-1251", "windows-1252", "windows-1254", "Shift_JIS", "EUC-JP", "GBK", "GB18030", "Big5",
+    "EUC-KR", "KOI8-R",
+)  # fmt: skip
+"""Names of encodings that Python, which looks files over, and Java, which reads them, both know."""
+
+
 def _known_encoding(name: str) -> str:
+    """The name in ENCODINGS of the same encoding: latin-1 is ISO-8859-1."""
     try:
-        codecs.lookup(name)
-    except LookupError as error:
-        raise ValueError("not an encoding such as UTF-8, ISO-8859-1 or windows-1252") from error
-    return name
+        meant = codecs.lookup(name).name
+    except LookupError:
+        meant = ""
+    for known in ENCODINGS:
+        if codecs.lookup(known).name == meant:
+            return known
+    near = get_close_matches(name.upper(), [known.upper() for known in ENCODINGS], n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"not one of {', '.join(ENCODINGS)}{hint} (a byte order mark before UTF-8 is understood)")
 
 
 class Csv(Section):
-    """How delimited text is written; only for format = 'csv'."""
+    """How delimited text is written; only for format = 'csv'. `multiline`: a quoted field may hold line breaks."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "UTF-8"
+    multiline: bool = True
 
 
 class EventColumns(Section):

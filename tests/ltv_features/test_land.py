@@ -31,7 +31,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def landed(
-    lake: Lake, path: Path, format: str = "csv", needed: tuple[str, ...] = (), **csv: str
+    lake: Lake, path: Path, format: str = "csv", needed: tuple[str, ...] = (), **csv: object
 ) -> list[dict[str, object]]:
     """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
     source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
@@ -237,3 +237,52 @@ def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> No
     landing = look_over(lake, "s", SourceSettings(path=str(inbox), format="parquet"), needed=())
     assert [file.rows for _, file in landing.files] == [3]
     assert land(lake, landing, landed_ts=LANDED).rows_in == 3
+
+
+AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\r\n10,11,12'
+
+
+@pytest.mark.parametrize(("multiline", "rows"), [(True, 6), (False, 6)])
+def test_spark_reads_as_many_rows_as_were_counted_in_an_awkward_file(
+    lake: Lake, inbox: Path, multiline: bool, rows: int
+) -> None:
+    (inbox / "a.csv").write_text(AWKWARD, newline="")
+    source = SourceSettings(path=str(inbox), format="csv", csv=Csv(multiline=multiline))
+    hop = land(lake, look_over(lake, "s", source, needed=()), landed_ts=LANDED)
+    assert (hop.rows_in, hop.unexplained) == (rows, 0)
+
+
+def test_a_quote_that_nobody_closes_is_refused_with_its_line_and_can_be_read_line_by_line(
+    lake: Lake, inbox: Path
+) -> None:
+    lines = ["user,note,price", *(f"u{n},ok,{n}" for n in range(200))]
+    lines[3] = 'u2,"19 inch,2'
+    (inbox / "a.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(
+        ContractBroken, match=r"a\.csv.*line 4: a quote is not closed, 198 lines.*csv.multiline = false"
+    ):
+        landed(lake, inbox)
+    assert not lake.exists(raw_table("s"))
+    rows = landed(lake, inbox, multiline=False)
+    assert len(rows) == 200
+    assert [row["user"] for row in rows if row["_corrupt"]] == ["u2"]
+
+
+def test_rows_that_spark_did_not_read_are_missed(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.csv").write_text("a,b\n1,2\n3,4\n")
+    looked = look_over(lake, "s", SourceSettings(path=str(inbox), format="csv"), needed=())
+    (inbox / "a.csv").write_text("a,b\n1,2\n")
+    assert land(lake, looked, landed_ts=LANDED).unexplained == 1
+
+
+@pytest.mark.parametrize(("said", "read"), [("latin-1", "ISO-8859-1"), ("cp1252", "windows-1252"), ("utf8", "UTF-8")])
+def test_an_encoding_may_be_called_by_another_name(said: str, read: str) -> None:
+    assert Csv(encoding=said).encoding == read
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("utf_8_sig", "UTF-8"), ("latin-7", "ISO-8859"), ("windows1252", "WINDOWS-1252")]
+)
+def test_an_encoding_that_cannot_be_read_is_refused_with_the_nearest(said: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean {meant}|{meant}"):
+        Csv(encoding=said)
