@@ -4,6 +4,7 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import ledger
+from ltv_features.as_of import hold_known
 from ltv_features.digest import digest_of
 from ltv_features.features import Night
 from ltv_features.increment import inputs_of
@@ -17,6 +18,7 @@ log = logging.getLogger("ltv.build_features")
 def main(run: Run) -> None:
     """Brings both tables to the night and writes the account of every event into the ledger."""
     lake = run.lake
+    hold_known(lake, run.as_of)
     inputs = inputs_of(lake)
     digest = digest_of("build_features", inputs.versions, run.as_of)
     missing = [kept for kept in KEPT if lake.committed(kept.table.name, run.as_of) != digest]

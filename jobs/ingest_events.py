@@ -15,6 +15,8 @@ def main(run: Run) -> None:
     for name, source in run.settings.sources.items():
         if source.users and source.users.valid_from == "always":
             log.info("profiles of %s have no dates: they count as known always, not point-in-time", name)
+        if source.items:
+            log.info("items of %s have no dates: past nights see what they are today, not point-in-time", name)
     hops = ingest(run.lake, run.settings, as_of=run.as_of, run_id=run.run_id)
     for hop in hops:
         rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))

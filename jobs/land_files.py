@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from jobs._entry import Run, start
 from ltv_features import ledger
-from ltv_features.digest import digest_of
+from ltv_features.errors import hold
 from ltv_features.first_event import hold_something_before
-from ltv_features.land import land, look_over_all
+from ltv_features.land import JOB, land, look_over_all, unaccounted
+from ltv_train.score.destinations import suppression_problems
 
 NEEDS_SPARK = True
 
@@ -20,17 +21,17 @@ log = logging.getLogger("ltv")
 def main(run: Run) -> None:
     """Lands every source of the configuration, all of them looked over first, and says how many files were new."""
     landed_ts = datetime.now(UTC)
-    landings = look_over_all(run.lake, run.settings.sources, run.settings.shop.rates)
-    hold_something_before(run.lake, landings, run.as_of)
-    hops = []
+    lake, settings = run.lake, run.settings
+    landings, problems = look_over_all(lake, settings.sources, settings.shop.rates)
+    hold([*problems, *suppression_problems(settings.export)])
+    hold_something_before(lake, landings, run.as_of, earliest=settings.ingest.earliest_date)
     for landing in landings:
-        if landing.files:
-            hops.append(land(run.lake, landing, landed_ts=landed_ts))
-            if not hops[-1].rows_in:
+        land(lake, landing, landed_ts=landed_ts)
+        for digest, hop in unaccounted(lake, landing.name):
+            ledger.record(lake, job=JOB, as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
+            if not hop.rows_in:
                 log.warning("source %s: the new files hold no row", landing.name)
         log.info("landed %s: %d new file(s), %d known", landing.name, len(landing.files), landing.known_files)
-    digest = digest_of("land_files", [file for landing in landings for file, _ in landing.files])
-    ledger.record(run.lake, job="land_files", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
 
 
 if __name__ == "__main__":

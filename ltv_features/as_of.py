@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features.contract import EVENTS, USERS
+from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -28,6 +29,14 @@ def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFram
     if not lake.exists(USERS.name):
         return lake.spark.createDataFrame([], spark_schema(USERS))
     return lake.read(USERS.name, version).where(F.col("valid_from") < F.lit(midnight(as_of)))
+
+
+def hold_known(lake: Lake, as_of: date) -> None:
+    """Nothing where an event happened before `as_of`. Raises InputMissing where none did, or there is none at all."""
+    if not lake.exists(EVENTS.name) or events_as_of(lake, as_of).isEmpty():
+        raise InputMissing(
+            f"no event is known before {as_of}; next: look whether the files hold rows, and at table 'quarantine'"
+        )
 
 
 def midnight(day: date) -> datetime:

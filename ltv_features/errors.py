@@ -73,6 +73,15 @@ class ExportRefused(LtvError):
     exit_code = 8
 
 
+def hold(problems: Sequence[LtvError]) -> None:
+    """Nothing without problems. Raises the only one; or of several the kind of the first one, with all messages."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        raise type(problems[0])(f"{len(problems)} problems{lines}")
+
+
 def said_in(text: str) -> LtvError | None:
     """The error of this module that a Python worker raised, found in the trace that Spark hands on; None without one.
 

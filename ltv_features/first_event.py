@@ -15,28 +15,29 @@ from ltv_features.session import session_settings
 from ltv_features.tables import Lake
 
 
-def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date) -> None:
-    """Nothing where a first delivery holds an event before `as_of`, or a time that only ingest can judge.
+def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date, *, earliest: str) -> None:
+    """Nothing where a first delivery holds an event before `as_of`, or no time that could be read here.
 
-    Raises InputMissing where all events lie at or after `as_of`. Not asked once there are events.
+    Times before the day `earliest` are no events: ingest refuses them. Not asked once there are events. Raises
+    InputMissing where all lie at or after `as_of`.
     """
     if lake.exists(EVENTS.name):
         return
-    earliest: list[datetime] = []
+    found: list[datetime] = []
     for landing in landings:
         if landing.source.events is None or not landing.files:
             continue
-        first = _first_event(lake.spark, landing)
+        first = _first_event(lake.spark, landing, earliest)
         if first is None or first.date() < as_of:
             return
-        earliest.append(first)
-    if earliest:
+        found.append(first)
+    if found:
         raise InputMissing(
-            f"no event before {as_of}: the earliest one delivered is of {min(earliest)} UTC; next: a later --as-of"
+            f"no event before {as_of}: the earliest one delivered is of {min(found)} UTC; next: a later --as-of"
         )
 
 
-def _first_event(spark: SparkSession, landing: Landing) -> datetime | None:
+def _first_event(spark: SparkSession, landing: Landing, earliest: str) -> datetime | None:
     """None where no time can be read, or a lookup brings it."""
     mapping = landing.source.events
     assert mapping is not None
@@ -48,5 +49,5 @@ def _first_event(spark: SparkSession, landing: Landing) -> datetime | None:
             rows = read_file(spark, file, landing.source)
             kind = rows.select(quoted(name)).schema[0].dataType
             when = instant(F.col(quoted(name)), kind, formats=mapping.time_formats, zone=mapping.time_zone)
-            found.append(rows.agg(F.min(when)).collect()[0][0])
+            found.append(rows.agg(F.min(F.when(when >= F.lit(earliest).cast("timestamp"), when))).collect()[0][0])
     return min((when for when in found if when is not None), default=None)

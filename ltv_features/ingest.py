@@ -16,12 +16,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import items, profiles
+from ltv_features.columns import needed_columns, require_columns
 from ltv_features.config import FeatureConfig
-from ltv_features.contract import EVENTS, ITEMS, LEDGER, QUARANTINE, USERS
+from ltv_features.contract import EVENTS, ITEMS, QUARANTINE, USERS
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
 from ltv_features.land import raw_table
-from ltv_features.ledger import Hop, record
+from ltv_features.ledger import Hop, knows, record
 from ltv_features.schemas import conform
 from ltv_features.sieve import KEPT, QUARANTINED, Sieved, sieve_events, sieve_items, sieve_users
 from ltv_features.tables import Lake
@@ -57,7 +58,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
     deliveries = {name: _delivery(lake, settings, name) for name in _mapped(settings)}
     digest = _digest(lake, settings, deliveries)
     new = [d for d in deliveries.values() if settings.sources[d.source].events and d.is_new]
-    if not new and _was_recorded(lake, digest):
+    if not new and knows(lake, job=JOB, input_digest=digest):
         return []
     events = [_sieve_events(lake, settings, delivery) for delivery in new]
     try:
@@ -88,6 +89,8 @@ def _delivery(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
     version = lake.version(table)
     if version is None:
         raise InputMissing(f"source {name!r} is not landed: no table {lake.path(table)}; next: run land_files")
+    needed = needed_columns(name, settings.sources, settings.shop.rates)
+    require_columns(needed, lake.read(table, version).columns, where=f"source {name!r}, table {lake.path(table)}")
     app = f"{JOB}/{name}/{lake.table_id(table)}"
     ingested = lake.transaction(EVENTS.name, app) if settings.sources[name].events else None
     source = settings.sources[name]
@@ -107,12 +110,6 @@ def _digest(lake: Lake, settings: FeatureConfig, deliveries: dict[str, Delivery]
     mappings = {name: source.model_dump(mode="json", exclude={"path"}) for name, source in settings.sources.items()}
     versions = {d.app: d.version for d in deliveries.values()}
     return digest_of(JOB, versions, mappings, settings.shop, settings.ingest)
-
-
-def _was_recorded(lake: Lake, digest: str) -> bool:
-    if not lake.exists(LEDGER.name):
-        return False
-    return not lake.read(LEDGER.name).where((F.col("job") == JOB) & (F.col("input_digest") == digest)).isEmpty()
 
 
 def _rows_of(lake: Lake, settings: FeatureConfig, delivery: Delivery) -> DataFrame:
@@ -143,6 +140,7 @@ def _write_quarantine(lake: Lake, refused: Sequence[Sieved], as_of: date, digest
         before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
         if before or sieved.counts.get(QUARANTINED, 0):
             lake.replace(sieved.quarantine(), QUARANTINE, as_of=as_of, input_digest=digest, where=same)
+            _hold_committed("refused rows", sieved, QUARANTINED, lake.read(QUARANTINE.name).where(same).count())
 
 
 def _stop_if_too_many_bad(refused: Sequence[Sieved], limit: float) -> None:
@@ -161,18 +159,15 @@ def _write_users(lake: Lake, users: Sequence[Sieved]) -> list[Hop]:
     """Merges profiles; a source that states no dates is said to be not point-in-time."""
     if not users:
         return []
-    parts = [profiles.latest(s.of(KEPT)).select(*USERS.column_names) for s in users]
-    hops = [s.hop(f"{s.source}: users", part.count()) for s, part in zip(users, parts, strict=True)]
     kept = reduce(lambda one, other: one.unionByName(other), [s.of(KEPT) for s in users])
     lake.upsert(profiles.latest(kept).select(*USERS.column_names), USERS)
-    return hops
+    return [s.keyed_hop(f"{s.source}: users", USERS.key, lake.read(USERS.name)) for s in users]
 
 
 def _write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved]) -> list[Hop]:
     """Merges items and numbers the new ones, those that occur only in events included."""
     columns = ("item_id", "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
     kept = [s.of(KEPT).select(*columns) for s in things]
-    hops = [s.hop(f"{s.source}: items", items.latest(part).count()) for s, part in zip(things, kept, strict=True)]
     attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
     seen = [s.of(KEPT).where(F.col("item_id").isNotNull()).select("item_id", "event_ts") for s in events]
     first = (
@@ -181,7 +176,7 @@ def _write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved])
         .agg(F.min("event_ts").alias("first_ts"))
     )
     lake.upsert(items.numbered(lake, attributes, first), ITEMS)
-    return hops
+    return [s.keyed_hop(f"{s.source}: items", ITEMS.key, lake.read(ITEMS.name)) for s in things]
 
 
 _ITEM_TYPES = {"_landed_ts": "timestamp", "_row_number": "bigint"}
@@ -203,9 +198,14 @@ def _append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
     after = lake.version(EVENTS.name)
     start = -1 if before is None else before
     committed = lake.changes(EVENTS.name, start, after).count() if after is not None else 0
-    expected = sieved.counts.get(KEPT, 0)
+    _hold_committed(f"events in versions {start + 1} to {after}", sieved, KEPT, committed)
+
+
+def _hold_committed(what: str, sieved: Sieved, outcome: str, committed: int) -> None:
+    """Nothing where a table holds what was sieved. Raises RowsUnexplained where it holds less, or more."""
+    expected = sieved.counts.get(outcome, 0)
     if committed != expected:
         raise RowsUnexplained(
-            f"source {sieved.source!r}: expected {expected} events committed, actual {committed} in versions "
-            f"{start + 1} to {after} of 'events'; next: restore 'events' to version {before} and run again"
+            f"source {sieved.source!r}: expected {expected} {what}, actual {committed} committed; "
+            "next: restore the table to the version before, and run again"
         )

@@ -6,7 +6,7 @@ are those of the first landing: later files may lack unmapped ones (null) or bri
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -17,14 +17,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from ltv_features import ledger
 from ltv_features.columns import needed_columns, require_columns
 from ltv_features.config import Rates
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
-from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.errors import ContractBroken, InputMissing, LtvError
 from ltv_features.files import sha256_of
-from ltv_features.ledger import Hop
 from ltv_features.parsing import quoted
 from ltv_features.session import session_settings
 from ltv_features.sources import SourceSettings
@@ -32,7 +32,9 @@ from ltv_features.tables import Lake
 
 log = logging.getLogger("ltv")
 
+JOB = "land_files"
 FILES_A_COMMIT = 64
+_LANDED = "landed"
 _COLUMN_MAPPING = "spark.databricks.delta.properties.defaults.columnMapping.mode"
 
 
@@ -68,35 +70,40 @@ def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence
     return Landing(name, source, tuple(files), len(digests) - len(files))
 
 
-def look_over_all(lake: Lake, sources: Mapping[str, SourceSettings], rates: Rates | None = None) -> list[Landing]:
-    """`look_over` for every source, with one message for all that is missing. Raises as it does, before any write."""
-    found, missing = [], []
+def look_over_all(
+    lake: Lake, sources: Mapping[str, SourceSettings], rates: Rates | None = None
+) -> tuple[list[Landing], list[LtvError]]:
+    """`look_over` for every source, and everything that is wrong with them; nothing is written."""
+    found: list[Landing] = []
+    problems: list[LtvError] = []
     for name, source in sources.items():
         try:
             found.append(look_over(lake, name, source, needed=needed_columns(name, sources, rates)))
-        except InputMissing as error:
-            missing.append(error)
-    if missing:
-        raise InputMissing("; ".join(map(str, missing)))
-    return found
+        except (InputMissing, ContractBroken) as error:
+            problems.append(error)
+    return found, problems
 
 
-def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> Hop:
-    """Appends the new files, up to FILES_A_COMMIT in one commit, and accounts for their rows from what was committed.
-
-    Raises ContractBroken when a file cannot be read.
-    """
+def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> None:
+    """Appends the new files, up to FILES_A_COMMIT in one commit. Raises ContractBroken when one cannot be read."""
     for start in range(0, len(landing.files), FILES_A_COMMIT):
         _append(lake, landing.name, landing.source, landing.files[start : start + FILES_A_COMMIT], landed_ts)
-    return _account(lake, landing)
 
 
-def _account(lake: Lake, landing: Landing) -> Hop:
-    """Rows were counted in the files without Spark; what was committed is counted in the table."""
-    rows_in = sum(file.rows for _, file in landing.files)
-    of_files = F.col("_file_sha256").isin([digest for digest, _ in landing.files])
-    committed = lake.read(raw_table(landing.name)).where(of_files).count()
-    return Hop(f"{landing.name}: files to {raw_table(landing.name)}", rows_in, committed)
+def unaccounted(lake: Lake, name: str) -> Iterator[tuple[str, ledger.Hop]]:
+    """The landings of a source, newest first, that the ledger does not know yet: digest of the files, and account.
+
+    Rows were counted in the files without Spark, and noted with the commit; what was committed is counted in the table.
+    """
+    table = raw_table(name)
+    for note in lake.notes(table):
+        if not (landed := note.get(_LANDED)):
+            continue
+        digest = digest_of(JOB, sorted(landed))
+        if ledger.knows(lake, job=JOB, input_digest=digest):
+            return
+        committed = lake.read(table).where(F.col("_file_sha256").isin(list(landed))).count()
+        yield digest, ledger.Hop(f"{name}: files to {table}", sum(landed.values()), committed)
 
 
 def _known_digests(lake: Lake, table: str) -> set[str]:
@@ -109,14 +116,15 @@ def _append(
     lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], landed_ts: datetime
 ) -> None:
     awkward = any(re.search(r"[ ,;{}()\n\t=]", column) for _, file in files for column in file.columns)
-    app = f"land_files/{name}/{digest_of(sorted(digest for digest, _ in files))}"
+    app = f"{JOB}/{name}/{digest_of(sorted(digest for digest, _ in files))}"
+    note = {_LANDED: {digest: file.rows for digest, file in files}}
     with session_settings(lake.spark, READING | {_COLUMN_MAPPING: "name" if awkward else "none"}):
         try:
             rows = [_with_extra(read_file(lake.spark, file, source), digest, landed_ts) for digest, file in files]
             whole = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)
             extra = [column.name for column in RAW_EXTRA]
             whole = whole.select(*[quoted(column) for column in whole.columns if column not in extra], *extra)
-            lake.append(_as_landed_before(lake, name, whole), raw_table(name), app=app, version=1)
+            lake.append(_as_landed_before(lake, name, whole), raw_table(name), app=app, version=1, note=note)
         except (PySparkException, Py4JError) as error:
             paths = ", ".join(file.path for _, file in files[:3])
             raise ContractBroken(

@@ -65,6 +65,13 @@ def holds(lake: Lake, *, job: str, as_of: date, input_digest: str) -> bool:
     return bool(_recorded(lake, job, as_of, input_digest))
 
 
+def knows(lake: Lake, *, job: str, input_digest: str) -> bool:
+    """Whether the account of a job's input is there, whatever the night."""
+    if not lake.exists(LEDGER.name):
+        return False
+    return not lake.read(LEDGER.name).where((F.col("job") == job) & (F.col("input_digest") == input_digest)).isEmpty()
+
+
 def _recorded(lake: Lake, job: str, as_of: date, input_digest: str) -> list[Hop]:
     if not lake.exists(LEDGER.name):
         return []

@@ -1,6 +1,6 @@
 """Every new raw row of a source ends in exactly one place: kept, duplicate, quarantined or anonymous."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -49,11 +49,16 @@ class Sieved:
         judged = self.rows_in - self.counts.get(ANONYMOUS, 0)
         return self.counts.get(QUARANTINED, 0) / judged if judged else 0.0
 
-    def hop(self, name: str, rows_out: int) -> Hop:
-        """The ledger's account; kept rows that became no row of their own (older ones of a key) are duplicates."""
-        merged = self.counts.get(KEPT, 0) - rows_out
+    def hop(self, name: str, rows_out: int, older: int = 0) -> Hop:
+        """The ledger's account; `older` kept rows of a key that has a newer one are duplicates."""
         accounted = {outcome: self.counts.get(outcome, 0) for outcome in (ANONYMOUS, DUPLICATE, QUARANTINED)}
-        return Hop(name, self.rows_in, rows_out, accounted | {DUPLICATE: accounted[DUPLICATE] + merged})
+        return Hop(name, self.rows_in, rows_out, accounted | {DUPLICATE: accounted[DUPLICATE] + older})
+
+    def keyed_hop(self, name: str, key: Sequence[str], committed: DataFrame) -> Hop:
+        """The account of rows that are merged by `key`, counted again in the table that holds them now."""
+        keys = self.of(KEPT).groupBy(*key).agg((F.count("*") - 1).alias("_older"))
+        older = keys.agg(F.coalesce(F.sum("_older"), F.lit(0))).collect()[0][0]
+        return self.hop(name, committed.join(keys, on=list(key), how="left_semi").count(), int(older))
 
     def quarantine(self) -> DataFrame:
         """The refused rows in the columns of `quarantine`."""

@@ -224,10 +224,13 @@ class Lake:
         until = [each for each in self._nights(name) if each[1]["as_of"] <= as_of.isoformat()]
         return max(until, key=lambda each: str(each[1]["as_of"])) if until else None
 
+    def notes(self, name: str) -> Iterator[Note]:
+        """What the commits of a table noted, newest first; nothing where there is no table."""
+        return (commit.note for commit in self._commits(name))
+
     def last_note(self, name: str, key: str, value: str) -> Note:
         """The newest note of a commit that says `value` of `key`; an empty one when there is none."""
-        notes = (commit.note for commit in self._commits(name))
-        return next((note for note in notes if note.get(key) == value), {})
+        return next((note for note in self.notes(name) if note.get(key) == value), {})
 
     def _last_commit(self, name: str, as_of: date) -> tuple[int | None, Note]:
         """The newest commit for `as_of`."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ltv_features.strict import LocalFolder, Place, Section
 
@@ -75,6 +75,12 @@ class ScoreSettings(Section):
 
     high_share: Share = 0.2
     low_share: Share = 0.4
+
+    @model_validator(mode="after")
+    def _apart(self) -> "ScoreSettings":
+        if self.high_share + self.low_share > 1:
+            raise ValueError(f"high_share {self.high_share} and low_share {self.low_share} are more than 1 together")
+        return self
 
 
 class RecommendSettings(Section):

@@ -96,7 +96,12 @@ def test_only_paths_are_made_absolute_whatever_a_column_is_called(tmp_path):
         ),
         ("[export]", '[ingest]\nearliest_date = "2000-02-30"\n[export]', "ingest.earliest_date: Value error, day is"),
         ('"purchase"', '"purchase"\ntime_zone = "Mars/Phobos"', "not a time zone such as"),
-        ('format = "csv"', 'format = "csv"\ncsv.encoding = "UFT-8"', "not an encoding such as UTF-8"),
+        ('format = "csv"', 'format = "csv"\ncsv.encoding = "UFT-8"', "did you mean UTF-8?"),
+        (
+            "[export]",
+            "[score]\nhigh_share = 0.7\n[export]",
+            "0.7 and low_share 0.4 are more than 1",
+        ),
         ('"purchase"', '"purchase"\ntime_formats = ["bb.QQ"]', "Q, b: no letters of a datetime pattern"),
     ],
 )

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 
 from ltv_features import files
 from ltv_features.contract import SCHEMA_VERSION, Table
-from ltv_features.errors import ContractBroken, ExportRefused, InputMissing
+from ltv_features.errors import ContractBroken, ExportRefused, InputMissing, LtvError
 from ltv_features.ledger import Hop
 from ltv_features.parsing import BLANKS
 from ltv_train.config import ExportSettings
@@ -44,7 +44,10 @@ def read_suppression(settings: ExportSettings) -> Suppressed:
     try:
         content = files.read_bytes(settings.suppression)
     except InputMissing as error:
-        raise ExportRefused(f"no suppression list, no export: {error}") from error
+        raise ExportRefused(
+            f"no suppression list, no export: {settings.suppression} cannot be read; next: write it, a CSV with a "
+            "column user_id; where nobody asked to be left alone only that header, and allow_empty_suppression = true"
+        ) from error
     try:
         rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -64,6 +67,15 @@ def read_suppression(settings: ExportSettings) -> Suppressed:
             f"suppression list {settings.suppression} is empty; next: fill it, or say allow_empty_suppression = true"
         )
     return Suppressed(users, hashlib.sha256(content).hexdigest())
+
+
+def suppression_problems(settings: ExportSettings) -> list[LtvError]:
+    """What would refuse the export at the end of the night, said at its beginning; the export reads the list again."""
+    try:
+        read_suppression(settings)
+    except ExportRefused as error:
+        return [error]
+    return []
 
 
 def _as_ingested(user_id: str) -> str:

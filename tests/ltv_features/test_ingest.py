@@ -1,12 +1,14 @@
 """Raw rows become events, users and items by the configuration alone; every row is accounted for, and once."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import DataFrame
 
 from ltv_features.config import FeatureConfig, ShopSettings
-from ltv_features.errors import ContractBroken, InputMissing, TooManyBadRows
+from ltv_features.errors import ContractBroken, InputMissing, RowsUnexplained, TooManyBadRows
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY, HEADER, ORDERS, Shop
 
@@ -60,9 +62,59 @@ def test_too_many_refused_rows_stop_the_run_before_any_event(lake: Lake, tmp_pat
     assert shop.column("quarantine", "row_number") == [1]
 
 
+@pytest.mark.parametrize(
+    ("write", "table", "message"),
+    [
+        ("append", "events", "expected 2 events in versions 0 to 0, actual 1 committed"),
+        ("replace", "quarantine", "expected 1 refused rows, actual 0 committed"),
+        ("upsert", "items", "orders: items: expected 4 rows in = 1 out .* 1 unexplained"),
+    ],
+)
+def test_rows_that_get_lost_on_the_way_into_a_table_are_missed(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str, table: str, message: str
+) -> None:
+    shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS, "items": {"item": "sku"}}})
+    shop.deliver(
+        "orders", HEADER + "u1,2026-01-01,b1,s1,1\nu2,2026-01-02,b2,s2,1\nu3,never,b3,s2,1\n,2026-01-02,b2,s2,1\n"
+    )
+    whole = getattr(Lake, write)
+
+    def lossy(lake: Lake, rows: DataFrame, name: Any, **rest: Any) -> Any:
+        lost = rows.limit(rows.count() - 1) if getattr(name, "name", name) == table else rows
+        return whole(lake, lost, name, **rest)
+
+    monkeypatch.setattr(Lake, write, lossy)
+    with pytest.raises(RowsUnexplained, match=message):
+        shop.run()
+
+
 def test_a_source_that_was_never_landed_is_one_clear_error(orders: Shop) -> None:
     with pytest.raises(InputMissing, match=r"source 'orders' is not landed.*next: run land_files"):
         orders.run()
+
+
+def test_a_mapping_that_names_no_column_of_a_landed_source_says_the_nearest(orders: Shop) -> None:
+    orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\n")
+    changed = orders.settings.model_dump()
+    changed["sources"]["orders"]["events"]["columns"]["order"] = "bil"
+    orders.settings = FeatureConfig.model_validate(changed)
+    with pytest.raises(ContractBroken, match=r"source 'orders', table .*raw_orders: .*'bil' \(did you mean 'bill'\?\)"):
+        orders.run()
+    assert not orders.lake.exists("quarantine")
+
+
+def test_features_before_any_event_are_refused_and_nothing_is_written(orders: Shop) -> None:
+    from jobs._entry import Run, Settings
+    from jobs.build_features import main
+
+    settings = Settings.model_validate({**orders.settings.model_dump(), "export": {"folder": "e", "suppression": "s"}})
+    with pytest.raises(InputMissing, match="no event is known before"):
+        main(Run(settings, DAY, "r1", orders.lake.spark))
+    orders.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\n")
+    orders.run()
+    with pytest.raises(InputMissing, match="no event is known before 2026-01-01"):
+        main(Run(settings, date(2026, 1, 1), "r1", orders.lake.spark))
+    assert not orders.lake.exists("user_state")
 
 
 def test_the_ingest_job_runs_from_a_configuration(orders: Shop) -> None:

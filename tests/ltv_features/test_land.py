@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
+from ltv_features import ledger
 from ltv_features.columns import needed_columns
-from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.errors import ContractBroken, ExportRefused, InputMissing, hold
 from ltv_features.first_event import hold_something_before
-from ltv_features.land import land, look_over, look_over_all, raw_table
-from ltv_features.sources import Csv, EventColumns, EventMapping, Lookup, SourceSettings
+from ltv_features.land import JOB, land, look_over, look_over_all, raw_table, unaccounted
+from ltv_features.sources import Csv, EventColumns, EventMapping, ItemMapping, Lookup, SourceSettings
 from ltv_features.tables import Lake
 
 pytestmark = pytest.mark.spark
@@ -36,6 +37,7 @@ def landed(
     """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
     source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
     land(lake, look_over(lake, "s", source, needed=needed), landed_ts=LANDED)
+    assert next(unaccounted(lake, "s"))[1].unexplained == 0
     rows = lake.read(raw_table("s")).orderBy("_file_sha256", "_row_number").drop("_file_sha256", "_landed_ts").collect()
     return [row.asDict() for row in rows]
 
@@ -179,9 +181,13 @@ def test_the_landing_job_lands_every_source_of_its_configuration(lake: Lake, inb
     (inbox / "a.csv").write_text("who,when\n1,2026-01-01\n")
     source = {"path": str(inbox / "a.csv"), "format": "csv"}
     source |= {"events": {"event_type": "login", "columns": {"user": "who", "time": "when"}}}  # type: ignore[dict-item]
-    settings = Settings.model_validate(
-        {"lake": {"root": lake.root}, "sources": {"visits": source}, "export": {"folder": "e", "suppression": "s"}}
-    )
+    listed = inbox / "suppression.csv"
+    export = {"folder": "e", "suppression": str(listed), "allow_empty_suppression": True}
+    settings = Settings.model_validate({"lake": {"root": lake.root}, "sources": {"visits": source}, "export": export})
+    with pytest.raises(ExportRefused, match=r"suppression\.csv cannot be read; next: write it"):
+        main(Run(settings, date(2026, 1, 2), "r1", lake.spark))
+    assert not lake.exists("raw_visits")
+    listed.write_text("user_id\n")
     before = datetime.now(UTC).replace(tzinfo=None)
     main(Run(settings, date(2026, 1, 2), "r1", lake.spark))
     (row,) = lake.read("raw_visits").collect()
@@ -195,8 +201,11 @@ def test_all_sources_are_looked_over_before_the_first_is_landed(lake: Lake, inbo
         name: SourceSettings(path=str(inbox / file), format="csv")
         for name, file in (("good", "a.csv"), ("gone", "b.csv"), ("lost", "c.csv"))
     }
-    with pytest.raises(InputMissing, match=r"'gone': no file.*'lost': no file"):
-        look_over_all(lake, sources)
+    sources["wrong"] = SourceSettings(path=str(inbox / "a.csv"), format="csv", items=ItemMapping(item="whom"))
+    found, problems = look_over_all(lake, sources)
+    assert [landing.name for landing in found] == ["good"]
+    with pytest.raises(InputMissing, match=r"(?s)3 problems.*'gone': no file.*'lost': no file.*did you mean 'who'"):
+        hold(problems)
     assert not Path(lake.root).exists()
 
 
@@ -205,6 +214,7 @@ def test_all_sources_are_looked_over_before_the_first_is_landed(lake: Lake, inbo
     [
         ("anna,2026-01-05\nbert,2026-01-03 10:00:00\n", date(2026, 1, 3), True),
         ("anna,2026-01-05\nbert,2026-01-03 10:00:00\n", date(2026, 1, 4), False),
+        ("anna,2026-01-05\nbert,2026-01-03 10:00:00\ncleo,1970-01-01\n", date(2026, 1, 3), True),
         ("anna,whenever\n", date(2026, 1, 4), False),  # for ingest to judge
     ],
 )
@@ -219,24 +229,43 @@ def test_a_lake_is_not_begun_where_everything_lies_after_the_night(
         if refused
         else nullcontext()
     ):
-        hold_something_before(lake, [landing], as_of)
+        hold_something_before(lake, [landing], as_of, earliest="2000-01-01")
 
 
 def test_every_row_of_a_file_is_accounted_for_in_its_raw_table(lake: Lake, inbox: Path) -> None:
     (inbox / "a.csv").write_text("a\n1\n2\n")
     source = SourceSettings(path=str(inbox), format="csv")
     landing = look_over(lake, "s", source, needed=())
-    hop = land(lake, landing, landed_ts=LANDED)
+    land(lake, landing, landed_ts=LANDED)
+    [(_, hop)] = unaccounted(lake, "s")
     assert (hop.rows_in, hop.rows_out, hop.unexplained) == (2, 2, 0)
     DeltaTable.forPath(lake.spark, lake.path(raw_table("s"))).delete("a = '1'")
-    assert land(lake, landing, landed_ts=LANDED).unexplained == 1  # the commit is known, its rows are not whole
+    [(_, hop)] = unaccounted(lake, "s")
+    assert hop.unexplained == 1  # the commit is known, its rows are not whole
+
+
+def test_a_landing_that_was_killed_before_its_account_is_accounted_for_by_the_next(lake: Lake, inbox: Path) -> None:
+    source = SourceSettings(path=str(inbox), format="csv")
+
+    def deliver(name: str, rows: int) -> None:
+        (inbox / name).write_text("a\n" + f"{name}\n" * rows)
+        land(lake, look_over(lake, "s", source, needed=()), landed_ts=LANDED)
+
+    deliver("one.csv", 1)
+    [(digest, hop)] = unaccounted(lake, "s")
+    ledger.record(lake, job=JOB, as_of=date(2026, 1, 2), input_digest=digest, run_id="r", hops=[hop])
+    deliver("two.csv", 2)  # killed before its account
+    deliver("three.csv", 3)
+    assert [(hop.rows_in, hop.rows_out) for _, hop in unaccounted(lake, "s")] == [(3, 3), (2, 2)]
 
 
 def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> None:
     pq.write_table(pa.table({"a": [1, 2, 3]}), inbox / "a.parquet")
     landing = look_over(lake, "s", SourceSettings(path=str(inbox), format="parquet"), needed=())
     assert [file.rows for _, file in landing.files] == [3]
-    assert land(lake, landing, landed_ts=LANDED).rows_in == 3
+    land(lake, landing, landed_ts=LANDED)
+    [(_, hop)] = unaccounted(lake, "s")
+    assert hop.rows_in == 3
 
 
 AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\r\n10,11,12'
@@ -248,7 +277,8 @@ def test_spark_reads_as_many_rows_as_were_counted_in_an_awkward_file(
 ) -> None:
     (inbox / "a.csv").write_text(AWKWARD, newline="")
     source = SourceSettings(path=str(inbox), format="csv", csv=Csv(multiline=multiline))
-    hop = land(lake, look_over(lake, "s", source, needed=()), landed_ts=LANDED)
+    land(lake, look_over(lake, "s", source, needed=()), landed_ts=LANDED)
+    [(_, hop)] = unaccounted(lake, "s")
     assert (hop.rows_in, hop.unexplained) == (rows, 0)
 
 
@@ -272,7 +302,9 @@ def test_rows_that_spark_did_not_read_are_missed(lake: Lake, inbox: Path) -> Non
     (inbox / "a.csv").write_text("a,b\n1,2\n3,4\n")
     looked = look_over(lake, "s", SourceSettings(path=str(inbox), format="csv"), needed=())
     (inbox / "a.csv").write_text("a,b\n1,2\n")
-    assert land(lake, looked, landed_ts=LANDED).unexplained == 1
+    land(lake, looked, landed_ts=LANDED)
+    [(_, hop)] = unaccounted(lake, "s")
+    assert hop.unexplained == 1
 
 
 @pytest.mark.parametrize(("said", "read"), [("latin-1", "ISO-8859-1"), ("cp1252", "windows-1252"), ("utf8", "UTF-8")])
