@@ -36,7 +36,7 @@ def main(run: Run) -> None:
     hops = [
         ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained, shards)
     ]
-    ledger.record(lake, job="evaluate", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
+    ledger.record(lake, job="train", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     promoted = chosen.digest if chosen else None
     production.follow(
         lake, judged.verdict, promoted, as_of=run.as_of, input_digest=digest, run_id=run.run_id, report=report

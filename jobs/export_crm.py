@@ -2,10 +2,9 @@
 
 import logging
 
-from pyspark.sql import functions as F
-
 from jobs._entry import Run, start
 from ltv_features import contract, ledger
+from ltv_features.as_of import on_night
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_train.score import destinations, nights
@@ -31,7 +30,7 @@ def main(run: Run) -> None:
     if there and made and ledger.holds(lake, job="export_crm", as_of=run.as_of, input_digest=digest):
         log.info("export of %s is delivered already: %s", run.as_of, folder)
         return
-    tonight = F.col("as_of") == F.lit(run.as_of)
+    tonight = on_night(run.as_of)
     scores = lake.read("scores", pinned["scores"]).where(tonight)
     items = None
     if "recommendations" in pinned and night["recommender_digest"]:

@@ -3,7 +3,7 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import files
+from ltv_features import files, ledger
 from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.digest import digest_of
@@ -26,6 +26,8 @@ def main(run: Run) -> None:
             said = outcomes.candidates_said(lake, night, shop.horizons_days, minor)
             rows = outcomes.outcomes(lake, night, days, said, minor)
             lake.replace(rows, OUTCOMES, as_of=night, input_digest=digest, where=f"as_of = DATE'{night}'")
+        hops = outcomes.hops(lake, night, days)
+        ledger.record(lake, job="monitor", as_of=night, input_digest=digest, run_id=run.run_id, hops=hops)
         written = [row.asDict() for row in lake.read(OUTCOMES.name).where(on_night(night)).collect()]
         measured = outcomes.measured(written)
         score = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]

@@ -3,7 +3,7 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import contract
+from ltv_features import contract, ledger
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
@@ -28,6 +28,9 @@ def main(run: Run) -> None:
         return
     guards.hold(guards.problems_of(lake, run.as_of, expected(run)), run.as_of)
     row = nights.night_row(lake, run.as_of, input_digest=digest, run_id=run.run_id)
+    eligible = users.eligible_states(lake, run.as_of).count()
+    hop = ledger.Hop("eligible users to published scores", eligible, row["eligible_users"])
+    ledger.record(lake, job="publish_night", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
     lake.upsert(lake.spark.createDataFrame([row], spark_schema(contract.NIGHTS)), contract.NIGHTS)
     log.info("night %s is published: %s users", run.as_of, f"{row['eligible_users']:,}")
 

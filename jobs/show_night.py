@@ -17,9 +17,9 @@ def main(run: Run) -> None:
     row = nights.published(lake, run.as_of)
     if row is None:
         raise InputMissing(f"night {night} is not published; next: deploy/local/run.sh for that date")
-    ingested = lake.read("ledger").where("job = 'ingest_events'").collect()
+    landed = lake.read("ledger").where("job = 'land_files'").collect()
     print(f"night {night}")
-    print(f"  rows in        {sum(hop['rows_in'] for hop in ingested):>12,}")
+    print(f"  rows landed    {sum(hop['rows_in'] for hop in landed):>12,}")
     print(f"  users scored   {row['eligible_users']:>12,}")
     if lake.exists(OUTCOMES.name):
         happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(run.as_of)).collect()]

@@ -60,7 +60,7 @@ class Night:
         try:
             goes_on = version == lake.version(table.name) and work.anew is None
             if goes_on and concerned <= MERGE_UP_TO * old.count():
-                lake.merge(merged, table, as_of=self.as_of, input_digest=digest, facts=facts)
+                lake.merge(merged, table, by=kept.row_of, as_of=self.as_of, input_digest=digest, facts=facts)
             else:
                 whole = work.untouched(old, kept).unionByName(merged)
                 lake.replace(whole, table, as_of=self.as_of, input_digest=digest, facts=facts)

@@ -101,14 +101,17 @@ class Lake:
         writer.save(self.path(table.name))
         return self._risen(table, before, note)
 
-    def merge(self, df: DataFrame, table: Table, *, as_of: date, input_digest: str, facts: Mapping[str, Any]) -> int:
-        """Updates and inserts a night's rows by key in one commit, the rest stays; returns the new version.
+    def merge(
+        self, df: DataFrame, table: Table, *, by: tuple[str, ...], as_of: date, input_digest: str,
+        facts: Mapping[str, Any],
+    ) -> int:  # fmt: skip
+        """Updates and inserts a night's rows in one commit, the rest stays; returns the new version.
 
-        `df` must be unique by key. What `facts` say is noted. Raises ContractBroken as `replace` does.
+        `by` names columns that are as unique as the key; `facts` are noted. Raises ContractBroken as `replace` does.
         """
         before, note = self.version(table.name), self._note(table, as_of, input_digest, facts)
         rows = conform(df, table)
-        same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in table.key)
+        same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in by)
         merge = self._table(table.name).alias("old").merge(rows.alias("new"), same_key)
         # a merge takes these from the session alone
         with session_settings(self.spark, {
@@ -161,16 +164,6 @@ class Lake:
         same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in table.key)
         merge = self._table(table.name).alias("old").merge(fresh.select(*table.column_names).alias("new"), same_key)
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-
-    def insert_new(self, df: DataFrame, table: Table) -> None:
-        """Inserts rows whose key is not there yet and leaves the others alone; no commit when all keys are known."""
-        rows = conform(df, table)
-        if self.exists(table.name):
-            known = self.read(table.name).select(*table.key)
-            rows = rows.join(known, on=list(table.key), how="left_anti").select(*table.column_names)
-            if rows.isEmpty():
-                return
-        self._insert(rows, table)
 
     def _insert(self, rows: DataFrame, table: Table) -> None:
         """Appends; a table that is made here keeps a change feed."""

@@ -44,7 +44,8 @@ def train_recommender(
 ) -> dict[str, Any]:
     """Fits both origins in one run, back-tests the first, writes the bundle of the last below `out`.
 
-    Returns the content of recommender.json: bundle, digest, mix, and the back-test's table (empty with one origin).
+    Returns the content of recommender.json: bundle, mix, the back-test's table (empty with one origin), and of each fit
+    the examples planned and read.
     """
     folders = [files.join(shards, "basket", origin) for origin in origins]
     fits = [_fit(folder, settings) for folder in folders]
@@ -60,7 +61,16 @@ def train_recommender(
         log.info("next basket: %-14s Recall@20 %.4f  NDCG@10 %.4f", name, row["recall_at_20"], row["ndcg_at_10"])
     serving = _recommender(fits[-1], results[-1], mix)
     bundle = write_recommender(out, serving, settings, measures)
-    return {"bundle": bundle.digest, "mix": mix.to_dict(), "table": measures, "origins": origins}
+    read = {fit.name: _examples_read(fit, result) for fit, result in zip(fits, results, strict=True)}
+    return {
+        "bundle": bundle.digest, "mix": mix.to_dict(), "table": measures, "origins": origins, "examples_read": read
+    }  # fmt: skip
+
+
+def _examples_read(fit: TwoTowerFit, result: FitResult) -> tuple[int, int]:
+    """Examples that the plan holds, and that all ranks read, over all epochs."""
+    planned = data.load_manifest(fit.shards).examples("train") * len(result.examples_read)
+    return planned, sum(map(sum, result.examples_read))
 
 
 def _fit(folder: str, settings: RecommendSettings) -> TwoTowerFit:

@@ -35,15 +35,15 @@ fi
 bash "$HERE/run.sh" --config "$CONFIG" --as-of "$AS_OF"
 
 # Afterwards, and only now: the published scores and every candidate against what happened.
-# Its exit code is the alarm; it is passed on once the table below has been shown.
-ALARM=0
+# If it fails, its exit code is passed on once the table below has been shown.
+FAILED=0
 started=$SECONDS
 printf '\n== outcome: monitor\n'
-python -m jobs monitor --config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER" || ALARM=$?
+python -m jobs monitor --config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER" || FAILED=$?
 printf '== outcome: done in %d s\n' "$((SECONDS - started))"
-[ "$ALARM" -eq 0 ] || printf 'demo: monitor ended with exit code %d\n' "$ALARM" >&2
+[ "$FAILED" -eq 0 ] || printf 'demo: monitor ended with exit code %d\n' "$FAILED" >&2
 
 # The short table, and where the report and the export lie.
 printf '\ndemo: %d s in all\n\n' "$SECONDS"
 python -m jobs show_night --config "$CONFIG" --as-of "$AS_OF" --run-id "show-$AS_OF"
-exit "$ALARM"
+exit "$FAILED"

@@ -11,9 +11,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import files
-from ltv_features.as_of import events_as_of
+from ltv_features.as_of import events_as_of, on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
+from ltv_features.ledger import Hop
 from ltv_features.tables import Lake
 from ltv_train import backtest
 from ltv_train.evaluation import Fold, Measures, measure, read_predictions
@@ -51,7 +52,7 @@ def outcomes(lake: Lake, night: date, due_days: Sequence[int], said: DataFrame, 
     """OUTCOMES rows of one night: what the scores and every candidate (`said`) promised, joined to what happened."""
     pinned = nights.published(lake, night)
     version = pinned["table_versions"]["scores"] if pinned else None
-    scores = lake.read("scores", version).where(F.col("as_of") == F.lit(night))
+    scores = lake.read("scores", version).where(on_night(night))
     parts = None
     for days in due_days:
         promised = scores.select("user_id", F.lit(PUBLISHED).alias("candidate"), *_promise(days, "{}"))
@@ -71,6 +72,15 @@ def outcomes(lake: Lake, night: date, due_days: Sequence[int], said: DataFrame, 
     if parts is None:
         raise InputMissing(f"night {night}: no horizon has matured")
     return parts
+
+
+def hops(lake: Lake, night: date, due_days: Sequence[int]) -> list[Hop]:
+    """The account of a night's outcomes: every published score is there, once for each horizon that has passed."""
+    pinned = nights.published(lake, night) or {"eligible_users": 0}
+    published = (F.col("candidate") == PUBLISHED) & on_night(night)
+    counted = lake.read(OUTCOMES.name).where(published).groupBy("horizon_days").count().collect()
+    rows = {row["horizon_days"]: row["count"] for row in counted}
+    return [Hop(f"scores to outcomes of {days} days", pinned["eligible_users"], rows.get(days, 0)) for days in due_days]
 
 
 def _promise(days: int, kind: str) -> list[Any]:

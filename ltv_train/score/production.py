@@ -5,7 +5,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from ltv_features import files
+from ltv_features import files, ledger
 from ltv_features.contract import MODELS, USER_ITEMS
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
@@ -65,7 +65,7 @@ def follow(
 
 
 def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
-    """Writes the `models` row of the recommender that was trained for this night, once; nothing where none was.
+    """Writes the `models` row and the account of the recommender trained for this night, once; nothing where none was.
 
     Its mix has exact own frequency among the choices, so it needs no gate of its own.
     """
@@ -73,6 +73,9 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
     if not files.exists(note):
         return
     told = files.read_json(note)
+    hops = [ledger.Hop(name, planned, read) for name, (planned, read) in told["examples_read"].items()]
+    digest = told["input_digest"]
+    ledger.record(lake, job="train_recommender", as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
     row = model_row(
         as_of=as_of,
         purpose="recommender",
@@ -81,7 +84,7 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
         name="two_tower",
         grade="U",
         reason=f"trained for {as_of}; mix {told['mix']}",
-        input_digest=told["input_digest"],
+        input_digest=digest,
         run_id=run_id,
     )
     serves = production(model_rows(lake), as_of, "recommender")

@@ -64,14 +64,6 @@ def test_upsert_touches_no_row_that_is_the_same_already(lake):
     assert [row.user_id for row in lake.changes("small", 0, 1).collect()] == ["c"]
 
 
-def test_insert_new_leaves_known_keys_alone(lake):
-    lake.insert_new(small(lake, ("a", NIGHT, 1)), SMALL)
-    lake.insert_new(small(lake, ("a", NIGHT, 9)), SMALL)
-    assert lake.version("small") == 0
-    lake.insert_new(small(lake, ("a", NIGHT, 9), ("b", NIGHT, 2)), SMALL)
-    assert {(r.user_id, r.n) for r in lake.read("small").collect()} == {("a", 1), ("b", 2)}
-
-
 def test_append_with_the_same_number_adds_nothing_and_changes_are_read_by_version(lake):
     for version, name in ((1, "a"), (1, "b"), (2, "c")):
         lake.append(small(lake, (name, NIGHT, 1)), "small", app="test", version=version)
@@ -89,7 +81,7 @@ def test_events_as_of_sees_the_last_microsecond_before_and_nothing_at_the_date(l
         return Row(**{c.name: facts[c.name] for c in EVENTS.columns})
 
     before, at = datetime(2026, 1, 1, 23, 59, 59, 999999, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    lake.insert_new(lake.spark.createDataFrame([event(1, before), event(2, at)], spark_schema(EVENTS)), EVENTS)
+    lake.upsert(lake.spark.createDataFrame([event(1, before), event(2, at)], spark_schema(EVENTS)), EVENTS)
     assert [r.event_id for r in events_as_of(lake, NIGHT).collect()] == ["1"]
 
 
