@@ -38,3 +38,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake in a folder of its own."""
     return Lake(spark, str(tmp_path / "lake"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole paths first: they take longest, and two workers should not wait for one of them at the end."""
+    items.sort(key=lambda item: len(item.path.parts))
