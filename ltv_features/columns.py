@@ -1,6 +1,7 @@
 """Which columns of a source the configuration speaks of, and the one message when a file or table lacks them."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 
 from ltv_features.config import Rates
@@ -13,7 +14,7 @@ def needed_columns(name: str, sources: Mapping[str, SourceSettings], rates: Rate
     source = sources[name]
     lookup = source.lookup
     brought = set(lookup.columns) if lookup else set()
-    own = [column for column in _mapped(source) if column not in brought] + list(lookup.on if lookup else ())
+    own = [column for column in mapped_columns(source) if column not in brought] + list(lookup.on if lookup else ())
     for other in sources.values():
         if other.lookup and other.lookup.source == name:
             own += [*other.lookup.on.values(), *other.lookup.columns]
@@ -23,9 +24,9 @@ def needed_columns(name: str, sources: Mapping[str, SourceSettings], rates: Rate
 
 
 def require_columns(needed: Iterable[str], actual: Iterable[str], *, where: str) -> None:
-    """Nothing when all are there. Raises ContractBroken with expected and actual columns and the nearest names."""
+    """Nothing when all are there, of a path its column. Raises ContractBroken with both lists and the nearest names."""
     present = list(actual)
-    missing = [column for column in needed if column not in present]
+    missing = [column for column in needed if column not in present and root_of(column) not in present]
     if not missing:
         return
     hints = []
@@ -38,7 +39,12 @@ def require_columns(needed: Iterable[str], actual: Iterable[str], *, where: str)
     )
 
 
-def _mapped(source: SourceSettings) -> list[str]:
+def root_of(name: str) -> str:
+    """The column that a path into JSON or a struct begins with: `order` of `order.lines[0].sku`."""
+    return re.split(r"[.\[]", name, maxsplit=1)[0]
+
+
+def mapped_columns(source: SourceSettings) -> list[str]:
     """Columns named by the mappings, lookup columns included, each once."""
     named: list[str | None] = []
     if source.events:

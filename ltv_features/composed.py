@@ -22,10 +22,11 @@ def with_composed_ids(raw: DataFrame, names: Iterable[str | None]) -> DataFrame:
     if not ids or raw.where(F.array_contains(F.array(*beyond_ascii), True)).isEmpty():
         return raw
 
+    places = [raw.columns.index(name) for name in ids]
+
     def compose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for name in ids:
-                place = batch.schema.get_field_index(name)
+            for place in places:
                 # not pyarrow.compute.utf8_normalize: its "NFC" takes composed signs apart (seen in 23.0.1)
                 said = batch.column(place).to_pylist()
                 composed = [None if text is None else unicodedata.normalize("NFC", text) for text in said]
@@ -34,4 +35,5 @@ def with_composed_ids(raw: DataFrame, names: Iterable[str | None]) -> DataFrame:
                 )
             yield batch
 
-    return raw.mapInArrow(compose, raw.schema)
+    plain = raw.toDF(*[f"c{place}" for place in range(len(raw.columns))])  # mapInArrow cannot take names with dots
+    return plain.mapInArrow(compose, plain.schema).toDF(*raw.columns)

@@ -126,8 +126,10 @@ def _look_at_json(path: str) -> Delivered:
     keys: dict[str, None] = {}
     good = rows = 0
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
-        for line in stream:
+        for number, line in enumerate(stream, start=1):
             rows += bool(line.strip())
+            if line.lstrip().startswith("["):
+                raise ValueError(f"line {number} begins an array; JSON lines hold one object a line")
             row = _json_object(line)
             keys.update(dict.fromkeys(row))
             good += bool(row)

@@ -1,6 +1,5 @@
 """Columns of a source to the facts of an event, by the configuration alone.
 
-`packed` puts a source's own columns into one struct, so that a shop's `user_id` or `quantity` cannot clash with ours;
 `with_facts` adds one column a fact (amounts and quantities still signed) and a `_given_` mark for each fact that may be
 unreadable; `as_event_columns` turns checked facts into the columns of `events`.
 """
@@ -13,8 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ltv_features.config import IngestSettings, ShopSettings
-from ltv_features.contract import EVENT_TYPES, RAW_EXTRA
-from ltv_features.delivery import CORRUPT
+from ltv_features.contract import EVENT_TYPES
 from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, with_point, words
 from ltv_features.rules import MONEY_TYPES, Limits
 from ltv_features.sources import EventMapping
@@ -24,11 +22,11 @@ PRICE_DIGITS = 6
 
 
 class Reader:
-    """Finds a mapped column in `_own` or `_brought` and hands it with its type to a parser."""
+    """Finds a mapped column in `_own`, `_nested` or `_brought` and hands it with its type to a parser."""
 
     def __init__(self, rows: DataFrame) -> None:
         self._places: dict[str, tuple[Column, T.DataType]] = {}
-        for group in ("_own", "_brought"):
+        for group in ("_own", "_nested", "_brought"):
             fields = rows.schema[group].dataType.fields if group in rows.columns else []  # type: ignore[attr-defined]
             for field in fields:
                 self._places[field.name] = (F.col(f"{group}.{quoted(field.name)}"), field.dataType)
@@ -46,14 +44,6 @@ class Reader:
     def is_timestamp(self, name: str) -> bool:
         """Whether the column is a typed instant."""
         return isinstance(self._places[name][1], T.TimestampType)
-
-
-def packed(raw: DataFrame) -> DataFrame:
-    """Own columns as the struct `_own`, beside `_corrupt` and RAW_EXTRA."""
-    extra = [column.name for column in RAW_EXTRA]
-    own = [quoted(name) for name in raw.columns if name not in (*extra, CORRUPT)]
-    corrupt = F.col(CORRUPT) if CORRUPT in raw.columns else F.lit(None).cast("string")
-    return raw.select(F.struct(*own).alias("_own"), corrupt.alias(CORRUPT), *extra)
 
 
 def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings, reader: Reader) -> Limits:

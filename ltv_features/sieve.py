@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import items, profiles
-from ltv_features.composed import with_composed_ids
+from ltv_features.columns import mapped_columns
 from ltv_features.config import FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
 from ltv_features.errors import ContractBroken
@@ -15,7 +15,8 @@ from ltv_features.identity import PLACE, SAID, row_hash, said, with_identity
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop
 from ltv_features.lookups import with_lookup
-from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, time_of, with_facts
+from ltv_features.mapping import Reader, as_event_columns, limits_of, time_of, with_facts
+from ltv_features.packing import packed
 from ltv_features.parsing import words
 from ltv_features.rates import with_rates
 from ltv_features.rules import CONFLICT, refusals
@@ -82,7 +83,7 @@ def sieve_events(
     assert source.events is not None
     columns = source.events.columns
     ids = (columns.user, columns.event_id, columns.order, columns.item, columns.promotion)
-    rows = packed(with_composed_ids(raw, ids)).withColumn("_lookup_missed", F.lit(False))
+    rows = packed(raw, mapped_columns(source), ids).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
@@ -112,7 +113,7 @@ def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     """The rows of a profile source with the columns of `users`."""
     mapping = settings.sources[name].users
     assert mapping is not None
-    rows = profiles.profiled(packed(with_composed_ids(raw, [mapping.user])), mapping)
+    rows = profiles.profiled(packed(raw, mapped_columns(settings.sources[name]), [mapping.user]), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
     return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
 
@@ -121,7 +122,7 @@ def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     """The rows of an item source with its attributes."""
     mapping = settings.sources[name].items
     assert mapping is not None
-    rows = items.described(packed(with_composed_ids(raw, [mapping.item])), mapping)
+    rows = items.described(packed(raw, mapped_columns(settings.sources[name]), [mapping.item]), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.lit(False))).withColumn("_raw", _raw_text())
     return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
 

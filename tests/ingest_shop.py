@@ -25,7 +25,7 @@ class Shop:
         self.lake, self.folder = lake, folder
         for name, source in sources.items():
             (folder / name).mkdir(parents=True)
-            source |= {"path": str(folder / name), "format": "csv"}
+            source |= {"path": str(folder / name), "format": source.get("format", "csv")}
         shop = ingest_settings.pop("shop", {})
         limits = {"max_bad_share": 1.0, **ingest_settings}
         self.settings = FeatureConfig.model_validate(
@@ -34,7 +34,7 @@ class Shop:
 
     def deliver(self, source: str, text: str, landed: datetime = datetime(2026, 1, 31, tzinfo=UTC)) -> None:
         folder = self.folder / source
-        (folder / f"{len(list(folder.iterdir()))}.csv").write_text(text)
+        (folder / f"{len(list(folder.iterdir()))}.txt").write_text(text)
         sources = self.settings.sources
         landing = look_over(self.lake, source, sources[source], needed=needed_columns(source, sources))
         land(self.lake, landing, landed_ts=landed)

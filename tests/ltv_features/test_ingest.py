@@ -1,5 +1,6 @@
 """Raw rows become events, users and items by the configuration alone; every row is accounted for, and once."""
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,21 @@ def test_rows_that_get_lost_on_the_way_into_a_table_are_missed(
     monkeypatch.setattr(Lake, write, lossy)
     with pytest.raises(RowsUnexplained, match=message):
         shop.run()
+
+
+def test_a_path_reads_what_lies_inside_a_column(lake: Lake, tmp_path: Path) -> None:
+    nested = {"user": "who.id", "time": "when", "order": "bill.no", "item": "bill.lines[0].sku", "amount": "bill.paid"}
+    events = {"event_type": "purchase", "columns": nested}
+    shop = Shop(lake, tmp_path, {"orders": {"events": events, "format": "jsonl"}})
+    rows = [
+        {"who": {"id": "Zoe\u0308"}, "bill": {"no": 7, "lines": [{"sku": "s1"}], "paid": 1.50}},
+        {"who": {"name": "x"}, "bill": {"no": 8, "lines": [{"sku": "s1"}], "paid": 1}},
+        {"who": {"id": "u2"}, "bill": {"no": 9, "lines": [{"sku": "s1"}]}},
+    ]
+    shop.deliver("orders", "".join(json.dumps(row | {"when": "2026-01-01"}) + "\n" for row in rows))
+    assert shop.run() == {"orders": (3, 1, {"anonymous": 1, "quarantined": 1})}
+    assert shop.column("events", "user_id", "order_id", "item_id", "amount_minor") == [("Zo\u00eb", "7", "s1", 150)]
+    assert shop.column("quarantine", "reason") == ["amount_missing"]
 
 
 def test_a_source_that_was_never_landed_is_one_clear_error(orders: Shop) -> None:

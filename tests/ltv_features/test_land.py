@@ -271,6 +271,14 @@ def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> No
 AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\r\n10,11,12'
 
 
+def test_blank_lines_of_json_are_no_rows_and_an_array_is_refused(lake: Lake, inbox: Path) -> None:
+    (inbox / "a.jsonl").write_text('{"id": 1}\n\n   \n{"id": \n{"id": 2}')
+    assert [row["id"] for row in landed(lake, inbox, "jsonl")] == ["1", None, "2"]
+    (inbox / "b.jsonl").write_text('{"id": 3}\n[{"id": 4}, {"id": 5}]\n')
+    with pytest.raises(ContractBroken, match=r"b\.jsonl.*line 2 begins an array"):
+        landed(lake, inbox, "jsonl")
+
+
 @pytest.mark.parametrize(("multiline", "rows"), [(True, 6), (False, 6)])
 def test_spark_reads_as_many_rows_as_were_counted_in_an_awkward_file(
     lake: Lake, inbox: Path, multiline: bool, rows: int

@@ -8,7 +8,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from ltv_features.config import IngestSettings, ShopSettings
-from ltv_features.mapping import Reader, as_event_columns, limits_of, packed, with_facts
+from ltv_features.mapping import Reader, as_event_columns, limits_of, with_facts
+from ltv_features.packing import packed
 from ltv_features.rules import RULE_IDS, refusals
 from ltv_features.sources import EventColumns, EventMapping, Refunds
 
