@@ -130,7 +130,7 @@ def _look_at_json(path: str) -> Delivered:
             rows += bool(line.strip())
             if line.lstrip().startswith("["):
                 raise ValueError(f"line {number} begins an array; JSON lines hold one object a line")
-            row = _json_object(line)
+            row = _json_object(line, number)
             keys.update(dict.fromkeys(row))
             good += bool(row)
     if not good:
@@ -138,11 +138,21 @@ def _look_at_json(path: str) -> Delivered:
     return Delivered(path, _distinct(list(keys)), rows)
 
 
-def _json_object(line: str) -> dict[str, Any]:
+def _json_object(line: str, number: int) -> dict[str, Any]:
+    """The line as an object, empty where it is none. Raises ValueError on a key said twice; Spark takes the last."""
+    twice: list[str] = []
+
+    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in set(names) if names.count(name) > 1)
+        return dict(pairs)
+
     try:
-        row = json.loads(line)
-    except ValueError:
+        row = json.loads(line, object_pairs_hook=each_once)
+    except (ValueError, RecursionError):
         return {}
+    if twice:
+        raise ValueError(f"line {number} says the key {min(twice)!r} twice")
     return row if isinstance(row, dict) else {}
 
 

@@ -274,9 +274,13 @@ AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\r\n10,11,
 def test_blank_lines_of_json_are_no_rows_and_an_array_is_refused(lake: Lake, inbox: Path) -> None:
     (inbox / "a.jsonl").write_text('{"id": 1}\n\n   \n{"id": \n{"id": 2}')
     assert [row["id"] for row in landed(lake, inbox, "jsonl")] == ["1", None, "2"]
-    (inbox / "b.jsonl").write_text('{"id": 3}\n[{"id": 4}, {"id": 5}]\n')
-    with pytest.raises(ContractBroken, match=r"b\.jsonl.*line 2 begins an array"):
-        landed(lake, inbox, "jsonl")
+    for text, complaint in (
+        ('{"id": 3}\n[{"id": 4}, {"id": 5}]\n', "line 2 begins an array"),
+        ('{"id": 3}\n{"id": 4, "at": {"x": 1, "x": 2}}\n', "line 2 says the key 'x' twice"),
+    ):
+        (inbox / "b.jsonl").write_text(text)
+        with pytest.raises(ContractBroken, match=rf"b\.jsonl.*{complaint}"):
+            landed(lake, inbox, "jsonl")
 
 
 @pytest.mark.parametrize(("multiline", "rows"), [(True, 6), (False, 6)])
