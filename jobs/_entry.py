@@ -58,15 +58,14 @@ def start(main: Main, *, needs_spark: bool, argv: Sequence[str] | None = None) -
     """Runs one job from the command line and returns its exit code."""
     module = sys.modules[main.__module__]
     name = os.path.splitext(os.path.basename(getattr(module, "__file__", None) or main.__module__))[0]
-    return run_jobs(lambda: [(name, main, needs_spark)], sys.argv[1:] if argv is None else argv)
+    return run_jobs(lambda: [(name, main, needs_spark)], flags().parse_args(argv))
 
 
-def run_jobs(named: Callable[[], Sequence[Job]], argv: Sequence[str]) -> int:
+def run_jobs(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace) -> int:
     """Runs jobs in order with one session and returns the first failure's exit code, else 0.
 
     They are asked for, and so imported, once the command line and the configuration are known to be right.
     """
-    arguments = _arguments(argv)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
     for library in ("py4j", "faiss"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -97,12 +96,13 @@ def run_jobs(named: Callable[[], Sequence[Job]], argv: Sequence[str]) -> int:
     return 0
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m jobs", allow_abbrev=False)
+def flags(prog: str = "python -m jobs") -> argparse.ArgumentParser:
+    """The three flags of every job; a command that people run by hand may add its own."""
+    parser = argparse.ArgumentParser(prog=prog, allow_abbrev=False)
     parser.add_argument("--config", required=True, help="TOML file with all settings")
     parser.add_argument("--as-of", required=True, type=_date, help="the night: a UTC date such as 2026-01-01")
     parser.add_argument("--run-id", type=_run_id, default=f"run-{os.getpid()}", help="a name for logs")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _date(text: str) -> date:

@@ -3,7 +3,10 @@
 import logging
 
 from jobs._entry import Run, start
+from ltv_features import files, quality
+from ltv_features.errors import TooManyBadRows
 from ltv_features.ingest import ingest
+from ltv_train.quality_page import quality_page
 
 NEEDS_SPARK = True
 
@@ -17,12 +20,24 @@ def main(run: Run) -> None:
             log.info("profiles of %s have no dates: they count as known always, not point-in-time", name)
         if source.items:
             log.info("items of %s have no dates: past nights see what they are today, not point-in-time", name)
-    hops = ingest(run.lake, run.settings, as_of=run.as_of, run_id=run.run_id)
+    try:
+        hops = ingest(run.lake, run.settings, as_of=run.as_of, run_id=run.run_id)
+    except TooManyBadRows:
+        _write_page(run)
+        raise
     for hop in hops:
         rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
         log.info("ingested %s: %d rows in = %d out + %s", hop.name, hop.rows_in, hop.rows_out, rest)
-    if not hops:
+    if hops:
+        _write_page(run)
+    else:
         log.info("nothing new to ingest")
+
+
+def _write_page(run: Run) -> None:
+    page = files.join(run.settings.lake.root, "reports", str(run.as_of), "quality.html")
+    files.write_bytes(page, quality_page(quality.until(run.lake, run.as_of), as_of=run.as_of).encode())
+    log.info("quality page: %s", page)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import difflib
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -66,11 +66,18 @@ def _a_day(text: str) -> str:
 
 
 class IngestSettings(Section):
-    """What ingest accepts before it stops a night."""
+    """What ingest accepts before it stops a night.
+
+    `usual_volume`: rows of a delivery as multiples of the median of the last 7 days; outside of it, or with a newest
+    event older than `max_age_days`, `on_problem` says whether the night is held or only a word is said.
+    """
 
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     lateness_days: Annotated[int, Field(ge=0)] = 30
     future_skew_days: Annotated[float, Field(ge=0)] = 1.0
+    usual_volume: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] = (0.2, 5.0)
+    max_age_days: Annotated[float, Field(gt=0)] | None = None
+    on_problem: Literal["warn", "hold"] = "warn"
     earliest_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_a_day)] = "2000-01-01"
 
 

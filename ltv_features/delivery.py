@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import fsspec
@@ -40,13 +41,20 @@ READING = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert."""
+    """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert.
+
+    Of an external Delta table one commit after another is delivered: `version`, its `parts` (None: all of the table at
+    that version) and when it was committed.
+    """
 
     path: str
     columns: tuple[str, ...]
     rows: int
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
+    version: int | None = None
+    parts: tuple[str, ...] | None = None
+    committed_ts: datetime | None = None
 
 
 def find_files(source: str, path: str) -> list[str]:
@@ -85,7 +93,9 @@ def look_at(path: str, source: SourceSettings) -> Delivered:
 
 
 def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> DataFrame:
-    """The file's rows: its own columns and `_row_number`, from 0; text formats add CORRUPT."""
+    """The file's rows: its own columns and `_row_number`, rising from 0; text formats add CORRUPT."""
+    if source.format == "delta":
+        return read_commit(spark, file)
     place = re.sub(r"([\\{}\[\]*?^])", r"\\\1", file.path)
     reader = spark.read
     if source.format == "parquet":
@@ -103,6 +113,21 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
         frame = reader.json(place)
     place_in_task = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
     return frame.select("*", place_in_task.alias("_row_number"))
+
+
+def read_commit(spark: SparkSession, commit: Delivered) -> DataFrame:
+    """The rows that a commit of an external table brought; a row's number says its data file's place and its own."""
+    whole = spark.read.format("delta").option("versionAsOf", str(commit.version)).load(commit.path)
+    rows, files = whole, sorted(whole.inputFiles())
+    if commit.parts is not None:
+        files = sorted(commit.parts)
+        rows = spark.read.schema(whole.schema).option("basePath", commit.path).parquet(*files)
+    named = [(place, file.rsplit("/", 1)[-1]) for place, file in enumerate(files)]
+    places = F.broadcast(spark.createDataFrame(named, "_place bigint, _file string"))
+    own = [F.col(quoted(name)) for name in commit.columns]
+    rows = rows.select(*own, F.col("_metadata.file_name").alias("_file"), F.col("_metadata.row_index").alias("_nth"))
+    number = F.col("_place") * (1 << 40) + F.col("_nth")
+    return rows.join(places, on="_file", how="left").select(*own, number.alias("_row_number"))
 
 
 def _is_visible(relative: str) -> bool:

@@ -1,9 +1,13 @@
 """Event ids and duplicates: every delivered row gets one identity, and each identity becomes one event.
 
 A source without ids gets hash(source, row, occurrence number in its file): two identical lines of one basket both live,
-and the same file content delivered again, alone or inside a larger file, brings nothing new. Only rows whose key occurs
-twice are sorted, so a clean delivery costs one narrow aggregation.
+and the same file content delivered again, alone or inside a larger file, brings nothing new. Where a source asks for
+it, rows that say the same are one event wherever they stand and whatever their ids. Only rows whose key occurs twice
+are sorted, so a clean delivery costs one narrow aggregation.
 """
+
+from collections.abc import Sequence
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,19 +16,35 @@ from pyspark.sql import types as T
 from ltv_features.parsing import quoted
 
 PLACE = ("_file_sha256", "_row_number")
+Identity = Literal["id", "row", "content"]
+"""What tells events of a source apart: an id of its own, the delivered row and its occurrence, or what is said."""
 
 
 def row_hash(source: str, own: T.StructType) -> Column:
     """128 bits as 32 hexadecimal digits from the source and all own columns of `_own`, in order of their names.
 
-    Two 64-bit hashes with different beginnings; each value is hashed beside whether it is null, because Spark's hash
-    passes over nulls and would otherwise take (null, a) for (a, null). Nested columns enter as JSON.
+    Nested columns enter as JSON.
     """
-    parts: list[Column] = []
+    columns = []
     for field in sorted(own.fields, key=lambda field: field.name):
         column = F.col(f"_own.{quoted(field.name)}")
         nested = isinstance(field.dataType, T.StructType | T.ArrayType | T.MapType)
-        parts += [F.to_json(F.struct(column)) if nested else column, column.isNull()]
+        columns.append(F.to_json(F.struct(column)) if nested else column)
+    return _hash_128(source, columns)
+
+
+def content_hash(source: str) -> Column:
+    """128 bits as 32 hexadecimal digits from the source and what the event says."""
+    return _hash_128(source, [F.col(name) for name in SAID])
+
+
+def _hash_128(source: str, columns: Sequence[Column]) -> Column:
+    """Two 64-bit hashes with different beginnings.
+
+    Each value is hashed beside whether it is null, because Spark's hash passes over nulls and would otherwise take
+    (null, a) for (a, null).
+    """
+    parts = [part for column in columns for part in (column, column.isNull())]
     halves = [F.xxhash64(F.lit(f"{source}/{half}"), *parts) for half in ("a", "b")]
     return F.concat(*[F.lpad(F.lower(F.hex(half)), 16, "0") for half in halves])
 
@@ -41,8 +61,8 @@ def said() -> Column:
     return F.xxhash64(*[part for name in SAID for part in (F.col(name), F.col(name).isNull())])
 
 
-def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFrame:
-    """`rows` (with `_key`: own id or row hash) with `event_id`, `_repeated` and `_conflict`.
+def with_identity(rows: DataFrame, *, by: Identity, good: Column) -> DataFrame:
+    """`rows` (with `_key`: own id, row hash or content hash) with `event_id`, `_repeated` and `_conflict`.
 
     Repeated: another row of the batch has this id. The earliest event stays, of equal times the first by (landing,
     file, row number): a row from the future never takes the place of one from the past. In conflict: it says something
@@ -55,21 +75,21 @@ def with_identity(rows: DataFrame, *, has_own_id: bool, good: Column) -> DataFra
     twice = checked.groupBy("_short").agg(F.count("*").alias("_n")).where("_n > 1").select("_short")
     none = F.lit(False)
     if twice.isEmpty():
-        return rows.withColumns({"event_id": _event_id(has_own_id, F.lit(0)), "_repeated": none, "_conflict": none})
+        return rows.withColumns({"event_id": _event_id(by, F.lit(0)), "_repeated": none, "_conflict": none})
     repeated = checked.join(twice, on="_short", how="left_semi")
     in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
-    repeated = repeated.withColumn("_occurrence", F.lit(0) if has_own_id else F.row_number().over(in_file) - 1)
+    repeated = repeated.withColumn("_occurrence", F.row_number().over(in_file) - 1 if by == "row" else F.lit(0))
     overall = Window.partitionBy("_key", "_occurrence").orderBy("event_ts", "_landed_ts", *PLACE)
     marks = {
         "_repeated": F.row_number().over(overall) > 1,
-        "_conflict": F.lit(has_own_id) & (F.first("_said").over(overall) != F.col("_said")),
+        "_conflict": F.lit(by == "id") & (F.first("_said").over(overall) != F.col("_said")),
     }
     repeated = repeated.withColumns(marks).select(*PLACE, "_occurrence", *marks).persist()
     marked = rows.join(repeated, on=list(PLACE), how="left")
     occurrence = F.coalesce(F.col("_occurrence"), F.lit(0))
     known = {name: F.coalesce(F.col(name), none) for name in marks}
-    return marked.withColumns({"event_id": _event_id(has_own_id, occurrence)} | known)
+    return marked.withColumns({"event_id": _event_id(by, occurrence)} | known)
 
 
-def _event_id(has_own_id: bool, occurrence: Column) -> Column:
-    return F.col("_key") if has_own_id else F.concat_ws("-", "_key", occurrence)
+def _event_id(by: Identity, occurrence: Column) -> Column:
+    return F.concat_ws("-", "_key", occurrence) if by == "row" else F.col("_key")

@@ -15,16 +15,18 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import items, profiles
+from ltv_features import controls, items, profiles, quality
 from ltv_features.columns import needed_columns, require_columns
-from ltv_features.config import FeatureConfig
+from ltv_features.config import FeatureConfig, IngestSettings
 from ltv_features.contract import EVENTS, ITEMS, QUARANTINE, USERS
+from ltv_features.counting import KEPT, QUARANTINED
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, knows, record
+from ltv_features.quality import Delivered
 from ltv_features.schemas import conform
-from ltv_features.sieve import KEPT, QUARANTINED, Sieved, sieve_events, sieve_items, sieve_users
+from ltv_features.sieve import Sieved, sieve_events, sieve_items, sieve_users
 from ltv_features.tables import Lake
 from ltv_features.unit import fix_unit
 
@@ -55,7 +57,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
-    deliveries = {name: _delivery(lake, settings, name) for name in _mapped(settings)}
+    deliveries = {name: delivery_of(lake, settings, name) for name in _mapped(settings)}
     digest = _digest(lake, settings, deliveries)
     new = [d for d in deliveries.values() if settings.sources[d.source].events and d.is_new]
     if not new and knows(lake, job=JOB, input_digest=digest):
@@ -66,15 +68,19 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
         users = _sieve_all(settings, deliveries, raw, "users")
         things = _sieve_all(settings, deliveries, raw, "items")
         refused = [*events, *(s for s in [*users, *things] if settings.sources[s.source].events is None)]
-        _write_quarantine(lake, refused, as_of, digest)
-        _stop_if_too_many_bad(refused, settings.ingest.max_bad_share)
+        _write_quarantine(lake, settings, refused, as_of, digest)
+        silent = [
+            Delivered(d.source, d.version) for d in deliveries.values() if d.ingested is not None and not d.is_new
+        ]
+        said = quality.record(lake, settings.ingest, as_of, [*(s.delivered() for s in refused), *silent])
+        _stop_if_bad(lake, settings.ingest, as_of, refused, said)
         hops = [s.hop(s.source, s.counts.get(KEPT, 0)) for s in events]
         hops += _write_users(lake, users)
-        hops += _write_items(lake, things, events)
+        hops += write_items(lake, things, events)
         record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
         fix_unit(lake.root, settings.shop)
         for sieved in events:
-            _append_events(lake, sieved, deliveries[sieved.source])
+            append_events(lake, sieved, deliveries[sieved.source])
     finally:
         lake.spark.catalog.clearCache()
     return hops
@@ -84,7 +90,8 @@ def _mapped(settings: FeatureConfig) -> list[str]:
     return [name for name, source in settings.sources.items() if source.events or source.users or source.items]
 
 
-def _delivery(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
+def delivery_of(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
+    """Raises InputMissing where the source was never landed, ContractBroken where its table lacks a mapped column."""
     table = raw_table(name)
     version = lake.version(table)
     if version is None:
@@ -133,26 +140,50 @@ def _sieve_all(
     return [sieve(settings, d.source, raw[d.source], d.version) for d in wanted]
 
 
-def _write_quarantine(lake: Lake, refused: Sequence[Sieved], as_of: date, digest: str) -> None:
-    """Replaces the refused rows of each delivery, so that a repeated or corrected run leaves no old ones behind."""
+def _write_quarantine(lake: Lake, settings: FeatureConfig, refused: Sequence[Sieved], as_of: date, digest: str) -> None:
+    """Replaces the refused rows of each delivery, so that a repeated or corrected run leaves no old ones behind.
+
+    A source without events is read as a whole each time, and so are its refused rows.
+    """
     for sieved in refused:
-        same = f"source = '{sieved.source}' AND raw_version = {sieved.raw_version}"
+        same = f"source = '{sieved.source}'"
+        if settings.sources[sieved.source].events:
+            same += f" AND raw_version = {sieved.raw_version}"
         before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
         if before or sieved.counts.get(QUARANTINED, 0):
             lake.replace(sieved.quarantine(), QUARANTINE, as_of=as_of, input_digest=digest, where=same)
             _hold_committed("refused rows", sieved, QUARANTINED, lake.read(QUARANTINE.name).where(same).count())
 
 
-def _stop_if_too_many_bad(refused: Sequence[Sieved], limit: float) -> None:
-    for sieved in refused:
-        if sieved.bad_share > limit:
-            top = sieved.quarantine().groupBy("reason").count().orderBy(F.desc("count"), "reason").limit(5).collect()
-            reasons = ", ".join(f"{row['reason']} {row['count']}" for row in top)
-            raise TooManyBadRows(
-                f"source {sieved.source!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} "
-                f"of {sieved.rows_in} rows ({reasons}); no event was written; next: look at table 'quarantine', "
-                "correct the mapping, or deliver good rows and raise ingest.max_bad_share until this one is through"
-            )
+def _stop_if_bad(
+    lake: Lake, settings: IngestSettings, as_of: date, refused: Sequence[Sieved], problems: Sequence[tuple[str, str]]
+) -> None:
+    """Nothing where rows may go on: good enough, or released by a person. Raises TooManyBadRows with every reason."""
+    reasons = [(s.source, _too_bad(s, settings.max_bad_share)) for s in refused if s.bad_share > settings.max_bad_share]
+    for _, problem in problems:
+        log.warning("%s", problem)
+    if settings.on_problem == "hold":
+        reasons += problems
+    free = {source for source, _ in reasons if controls.says(lake, as_of, f"ingest/{source}") == controls.RELEASE}
+    for source, reason in reasons:
+        if source in free:
+            log.warning("%s; a person released it", reason)
+    held = [(source, reason) for source, reason in reasons if source not in free]
+    if held:
+        release = f"python -m jobs.operate release ingest/{held[0][0]} --config ... --as-of {as_of} --reason ..."
+        raise TooManyBadRows(
+            "\n  - ".join(reason for _, reason in held)
+            + "; no event was written; next: look at table 'quarantine' and "
+            f"the quality page, correct the mapping or the delivery and run again, or let it pass: {release}"
+        )
+
+
+def _too_bad(sieved: Sieved, limit: float) -> str:
+    top = sorted(sieved.found.refused.items(), key=lambda each: (-each[1], each[0]))[:5]
+    return (
+        f"source {sieved.source!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} "
+        f"of {sieved.rows_in} rows ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
+    )
 
 
 def _write_users(lake: Lake, users: Sequence[Sieved]) -> list[Hop]:
@@ -164,7 +195,7 @@ def _write_users(lake: Lake, users: Sequence[Sieved]) -> list[Hop]:
     return [s.keyed_hop(f"{s.source}: users", USERS.key, lake.read(USERS.name)) for s in users]
 
 
-def _write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved]) -> list[Hop]:
+def write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved]) -> list[Hop]:
     """Merges items and numbers the new ones, those that occur only in events included."""
     columns = ("item_id", "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
     kept = [s.of(KEPT).select(*columns) for s in things]
@@ -187,7 +218,7 @@ def _union(lake: Lake, parts: Sequence[DataFrame], schema: str) -> DataFrame:
     return reduce(lambda one, other: one.unionByName(other), parts, empty)
 
 
-def _append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
+def append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
     """One commit with the source's events and its new mark, counted again from what was committed."""
     before = lake.version(EVENTS.name)
     rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)

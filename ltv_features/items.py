@@ -7,10 +7,10 @@ item_id. Categories and brands likewise, by the first event of their items, then
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import ITEMS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import words
-from ltv_features.rules import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.schemas import spark_schema
 from ltv_features.sources import ItemMapping
 from ltv_features.tables import Lake

@@ -24,6 +24,7 @@ from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
 from ltv_features.errors import ContractBroken, InputMissing, LtvError
+from ltv_features.external import commits_of
 from ltv_features.files import sha256_of
 from ltv_features.parsing import quoted
 from ltv_features.session import session_settings
@@ -59,15 +60,19 @@ def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence
     `needed` are the columns that the configuration speaks of. Raises InputMissing when there is no file, ContractBroken
     when one is not of the format or lacks a needed column.
     """
-    digests = {sha256_of(path): path for path in find_files(name, source.path)}
     known = _known_digests(lake, raw_table(name))
-    files = [(digest, look_at(path, source)) for digest, path in digests.items() if digest not in known]
+    if source.format == "delta":
+        files, landed_before = commits_of(lake.spark, name, source.path, known)
+    else:
+        digests = {sha256_of(path): path for path in find_files(name, source.path)}
+        files = [(digest, look_at(path, source)) for digest, path in digests.items() if digest not in known]
+        landed_before = len(digests) - len(files)
     for _, file in files:
         where = f"source {name!r}, file {file.path}"
         require_columns(needed, file.columns, where=where)
         if taken := sorted({column.name for column in RAW_EXTRA} & set(file.columns)):
             raise ContractBroken(f"{where}: columns {taken} bear names that landing adds itself; next: rename them")
-    return Landing(name, source, tuple(files), len(digests) - len(files))
+    return Landing(name, source, tuple(files), landed_before)
 
 
 def look_over_all(
@@ -120,7 +125,7 @@ def _append(
     note = {_LANDED: {digest: file.rows for digest, file in files}}
     with session_settings(lake.spark, READING | {_COLUMN_MAPPING: "name" if awkward else "none"}):
         try:
-            rows = [_with_extra(read_file(lake.spark, file, source), digest, landed_ts) for digest, file in files]
+            rows = [_with_extra(read_file(lake.spark, f, source), digest, f, landed_ts) for digest, f in files]
             whole = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)
             extra = [column.name for column in RAW_EXTRA]
             whole = whole.select(*[quoted(column) for column in whole.columns if column not in extra], *extra)
@@ -135,8 +140,8 @@ def _append(
             ) from error
 
 
-def _with_extra(rows: DataFrame, digest: str, landed_ts: datetime) -> DataFrame:
-    return rows.withColumns({"_file_sha256": F.lit(digest), "_landed_ts": F.lit(landed_ts)})
+def _with_extra(rows: DataFrame, digest: str, file: Delivered, landed_ts: datetime) -> DataFrame:
+    return rows.withColumns({"_file_sha256": F.lit(digest), "_landed_ts": F.lit(file.committed_ts or landed_ts)})
 
 
 def _as_landed_before(lake: Lake, name: str, rows: DataFrame) -> DataFrame:

@@ -11,10 +11,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from ltv_features.conditions import COLUMN_OF, MAX_QUANTITY, MONEY_TYPES, TYPES_WITH, Limits
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, with_point, words
-from ltv_features.rules import MONEY_TYPES, Limits
 from ltv_features.sources import EventMapping
 
 PRICE_DIGITS = 6
@@ -59,6 +59,10 @@ def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings,
         currency=shop.currency,
         max_minor=round(mapping.max_amount * 10**shop.minor_digits),
         has_rates=shop.rates is not None,
+        zero_amount_is_bad=mapping.zero_amount == "quarantine",
+        refuse_blank=tuple(mapping.blank.refuse),
+        fill_blank=tuple(mapping.blank.fill.model_dump(exclude_none=True)),
+        caps={fact: (_in_units(fact, cap.above, shop), cap.then) for fact, cap in mapping.caps if cap},
         text_ids=tuple(fact for fact, name in _ids(mapping).items() if reader.is_text(name)),
     )
 
@@ -82,23 +86,45 @@ def time_of(mapping: EventMapping, read: Reader) -> Column:
     )
 
 
+def _in_units(fact: str, value: float, shop: ShopSettings) -> int:
+    """A number of the configuration in the units of the fact's column."""
+    return round(value * 10**shop.minor_digits) if fact in ("amount", "discount") else round(value)
+
+
 def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
-    """`rows` with one column a fact and the `_given_` marks; see the module."""
+    """`rows` with one column a fact, the `_given_` marks, and a `_filled_` mark for each constant of `blank.fill`."""
     columns = mapping.columns
     facts = {fact: read(name, words).cast("string") for fact, name in _ids(mapping).items()}
     facts["currency"] = read(columns.currency, words).cast("string")
     facts["event_ts"] = time_of(mapping, read)
     facts["quantity"] = read(columns.quantity, whole_number, _no_quantity(mapping)).cast("bigint")
-    facts["amount_minor"] = _amount(mapping, shop, read)
-    facts["discount_minor"] = _discount(mapping, shop, read)
     facts["rating"] = read(columns.rating, whole_number).cast("bigint")
     facts["dwell_seconds"] = read(columns.dwell_seconds, whole_number).cast("bigint")
+    facts["_said_type"] = _said_type(mapping, read)
     facts |= _given(mapping, read)
     with_all = rows.withColumns(facts)
-    return with_all.withColumn("event_type", _event_type(mapping, read))
+    for fact, constant in mapping.blank.fill.model_dump(exclude_none=True, exclude={"amount"}).items():
+        with_all = _filled(with_all, fact, F.lit(constant))
+    with_all = with_all.withColumns(
+        {"amount_minor": _amount(mapping, shop, read), "discount_minor": _discount(mapping, shop, read)}
+    )
+    if mapping.blank.fill.amount is not None:
+        with_all = _filled(with_all, "amount", F.lit(_in_units("amount", mapping.blank.fill.amount, shop)))
+    return with_all.withColumn("event_type", _event_type(mapping))
 
 
-def as_event_columns(source: str) -> dict[str, Column]:
+def _filled(rows: DataFrame, fact: str, constant: Column) -> DataFrame:
+    """`rows` with a constant where an event whose type has such a value says nothing of it."""
+    column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
+    unsaid = ~F.col(given) if given in rows.columns else F.col(column).isNull()
+    blank = F.coalesce(F.col("_said_type").isin(*TYPES_WITH[fact]) & unsaid, F.lit(False))
+    made = {column: F.when(blank, constant.cast(rows.schema[column].dataType)).otherwise(F.col(column))}
+    if given in rows.columns:
+        made[given] = F.col(given) | blank
+    return rows.withColumn(f"_filled_{fact}", blank).withColumns(made)
+
+
+def as_event_columns(source: str, limits: Limits) -> dict[str, Column]:
     """The columns of `events` that follow from checked facts; `event_id` and `event_key` come later."""
     money = F.col("event_type").isin(*MONEY_TYPES)
     order = F.when(F.col("order_id").isNotNull(), F.xxhash64("order_id")).otherwise(F.xxhash64("user_id", "event_ts"))
@@ -113,14 +139,21 @@ def as_event_columns(source: str) -> dict[str, Column]:
         "order_id": F.col("order_id"),
         "order_key": F.when(money, order).otherwise(F.lit(0)),
         "item_id": F.col("item_id"),
-        "quantity": F.coalesce(F.abs("quantity"), F.lit(0)),
-        "amount_minor": F.coalesce(F.abs("amount_minor"), F.lit(0)),
-        "discount_minor": F.coalesce(F.abs("discount_minor"), F.lit(0)),
+        "quantity": _size("quantity", limits),
+        "amount_minor": _size("amount", limits),
+        "discount_minor": _size("discount", limits),
         "currency": F.col("currency"),
         "rating": F.coalesce("rating", F.lit(0)).cast("int"),
-        "dwell_seconds": F.coalesce("dwell_seconds", F.lit(0)),
+        "dwell_seconds": _size("dwell_seconds", limits),
         "promotion_id": F.col("promotion_id"),
     }
+
+
+def _size(fact: str, limits: Limits) -> Column:
+    """Without its sign, 0 where unsaid, and not above a cap of the shop."""
+    size = F.coalesce(F.abs(COLUMN_OF[fact]), F.lit(0))
+    most, then = limits.caps.get(fact, (0, ""))
+    return F.least(size, F.lit(most).cast("bigint")) if then == "cap" else size
 
 
 def _no_quantity(mapping: EventMapping) -> int:
@@ -135,8 +168,7 @@ def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
     if columns.unit_price is None:
         return F.lit(0).cast("bigint")
     price = read(columns.unit_price, _exact(mapping, PRICE_DIGITS))
-    units = read(columns.quantity, whole_number, 1)
-    bounded = F.when(F.abs(units) <= 1_000_000_000, units).cast("decimal(10,0)")
+    bounded = F.when(F.abs("quantity") <= MAX_QUANTITY, F.col("quantity")).cast("decimal(10,0)")
     return minor_units(_at_home(price * bounded, shop), digits)
 
 
@@ -176,12 +208,18 @@ def _given(mapping: EventMapping, read: Reader) -> dict[str, Column]:
     }
 
 
-def _event_type(mapping: EventMapping, read: Reader) -> Column:
-    """The contract's word, with refunds told apart as the source does; null when the source's word is not mapped."""
+def _said_type(mapping: EventMapping, read: Reader) -> Column:
+    """The contract's word for what the source says; null when its word is not mapped."""
+    if mapping.event_type:
+        return F.lit(mapping.event_type)
     known = {**{name: name for name in EVENT_TYPES}, **mapping.event_types}
     table = F.create_map(*[F.lit(word) for pair in known.items() for word in pair])
-    said = F.lit(mapping.event_type) if mapping.event_type else table[read(mapping.columns.event_type, words)]
-    by = mapping.refunds.by
+    return table[read(mapping.columns.event_type, words)]
+
+
+def _event_type(mapping: EventMapping) -> Column:
+    """The said type, with refunds told apart as the source does."""
+    by, said = mapping.refunds.by, F.col("_said_type")
     is_back = F.lit(False)
     if by == "negative_quantity":
         is_back = F.coalesce(F.col("quantity") < 0, F.lit(False))

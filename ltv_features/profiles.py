@@ -3,10 +3,10 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import USERS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
-from ltv_features.rules import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.sources import UserMapping
 
 ALWAYS = "always"

@@ -1,155 +1,100 @@
-"""Why a row is refused: a list of values, each an id, a condition on the row's facts and words for people.
+"""Why a row is refused, and what is worth a note: a list of values, each an id, a condition, words and a severity.
 
 Conditions use constants of the source and facts of the single row, nothing fitted. `mapping.with_facts` makes the
 columns they read; a fact that was said but could not be read is null while its `_given_` mark is true.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Literal
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from ltv_features.contract import MICROS_PER_DAY
-
-MAX_ID_LENGTH = 256
-MAX_QUANTITY = 1_000_000_000
-_LATEST = "2200-01-01 00:00:00"
-UNPRINTABLE = r"[\p{Cc}\p{Cf}\p{Co}\p{Cs}\x{FFFD}]"
-"""Control signs, invisible and direction-changing signs, private use, halves of pairs, the mark of broken encoding."""
-
-MONEY_TYPES = ("purchase", "refund")
-ITEM_TYPES = ("purchase", "refund", "add_to_cart")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The constants of one source that its rules compare with."""
-
-    earliest: datetime
-    skew_seconds: int
-    lateness_days: int
-    history: bool
-    zero_quantity_is_bad: bool
-    needs_item: bool
-    refund_by_sign: bool
-    currency: str
-    max_minor: int
-    has_rates: bool = False
-    text_ids: tuple[str, ...] = ("event_id", "user_id", "item_id", "order_id", "promotion_id")
-    """Ids that came as text; numbers cannot be too long or hold control signs."""
+from ltv_features.conditions import (
+    LATEST,
+    MAX_ID_LENGTH,
+    MAX_QUANTITY,
+    MONEY_TYPES,
+    UNPRINTABLE,
+    Condition,
+    Limits,
+    above,
+    any_id,
+    blank,
+    filled,
+    in_future,
+    is_of,
+    larger_than_any,
+    negative,
+    no_item,
+    too_late,
+    unreadable,
+    without_rate,
+    wrong_sign,
+    zero_amount,
+    zero_quantity,
+)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason to refuse a row; `id` is what `quarantine.reason` holds and never changes its meaning."""
+    """One thing to say of a row; `id` is what `quarantine.reason` holds and never changes its meaning.
+
+    `error` refuses a row, `wish` refuses it because the shop wants it so, which makes no source a bad one, and `note`
+    only counts it.
+    """
 
     id: str
-    condition: Callable[[Limits], Column]
+    condition: Condition
     message: str
+    severity: Literal["error", "wish", "note"] = "error"
 
 
-def _unreadable(fact: str) -> Callable[[Limits], Column]:
-    return lambda limits: F.col(f"_given_{fact}") & F.col(fact).isNull()
-
-
-def _any_id(test: Callable[[Column], Column]) -> Callable[[Limits], Column]:
-    def condition(limits: Limits) -> Column:
-        refused = F.lit(False)
-        for name in limits.text_ids:
-            refused = refused | F.coalesce(test(F.col(name)), F.lit(False))
-        return refused
-
-    return condition
-
-
-def _of(*types: str) -> Column:
-    return F.col("event_type").isin(*types)
-
-
-def _in_future(limits: Limits) -> Column:
-    if limits.history:
-        return F.lit(False)
-    return F.unix_micros("event_ts") > F.unix_micros("_landed_ts") + limits.skew_seconds * 1_000_000
-
-
-def _too_late(limits: Limits) -> Column:
-    if limits.history:
-        return F.lit(False)
-    oldest = F.unix_micros("_landed_ts") - F.lit(limits.lateness_days * MICROS_PER_DAY)
-    return (F.unix_micros("event_ts") < oldest) & (F.col("event_ts") >= F.lit(limits.earliest))
-
-
-def _negative(fact: str) -> Callable[[Limits], Column]:
-    return lambda limits: ~_of("refund") & (F.col(fact) < 0)
-
-
-def _larger_than_any(limits: Limits) -> Column:
-    return (F.abs("amount_minor") > limits.max_minor) | (F.abs("discount_minor") > limits.max_minor)
-
-
-def _without_rate(limits: Limits) -> Column:
-    known = F.col("_rate").isNotNull() if limits.has_rates else F.lit(False)
-    foreign = ~F.col("currency").eqNullSafe(limits.currency) & ~(known & F.col("currency").isNotNull())
-    return F.col("_has_currency") & _of(*MONEY_TYPES) & foreign
-
-
-def _wrong_sign(limits: Limits) -> Column:
-    """Money taken back for goods sold: only where the sign of the quantity tells refunds apart."""
-    return F.lit(limits.refund_by_sign) & (F.col("quantity") > 0) & (F.col("amount_minor") < 0)
-
-
-RULES: tuple[Rule, ...] = (
+ERRORS: tuple[Rule, ...] = (
     Rule(
         "row_corrupt", lambda limits: F.col("_corrupt").isNotNull(), "the line does not fit the header, or is not JSON"
     ),
     Rule("lookup_missed", lambda limits: F.col("_lookup_missed"), "a required lookup found no row"),
     Rule("event_id_missing", lambda limits: ~F.col("_given_event_id"), "the mapped event id is blank"),
-    Rule("id_characters", _any_id(lambda c: c.rlike(UNPRINTABLE)), "an id holds unprintable signs"),
-    Rule("id_too_long", _any_id(lambda c: F.length(c) > MAX_ID_LENGTH), "an id is longer than 256 signs"),
+    Rule("id_characters", any_id(lambda c: c.rlike(UNPRINTABLE)), "an id holds unprintable signs"),
+    Rule("id_too_long", any_id(lambda c: F.length(c) > MAX_ID_LENGTH), "an id is longer than 256 signs"),
     Rule(
         "event_type_unknown", lambda limits: F.col("event_type").isNull(), "the event type is not mapped to a known one"
     ),
     Rule("time_missing", lambda limits: ~F.col("_given_event_ts"), "no time"),
-    Rule("time_unreadable", _unreadable("event_ts"), "no configured format reads the time"),
+    Rule("time_unreadable", unreadable("event_ts"), "no configured format reads the time"),
     Rule(
         "time_out_of_range",
         lambda limits: (
-            (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(_LATEST).cast("timestamp"))
+            (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(LATEST).cast("timestamp"))
         ),
         "before ingest.earliest_date or after 2200: a unit mistake?",
     ),
-    Rule("time_in_future", _in_future, "later than the landing plus ingest.future_skew_days"),
-    Rule("time_too_late", _too_late, "more than ingest.lateness_days before the landing, and no history"),
-    Rule(
-        "item_missing",
-        lambda limits: F.lit(limits.needs_item) & _of(*ITEM_TYPES) & F.col("item_id").isNull(),
-        "no item",
-    ),
-    Rule("quantity_unreadable", _unreadable("quantity"), "the quantity is no whole number"),
+    Rule("time_in_future", in_future, "later than the landing plus ingest.future_skew_days"),
+    Rule("time_too_late", too_late, "more than ingest.lateness_days before the landing, and no history"),
+    Rule("item_missing", no_item, "no item"),
+    Rule("order_missing", blank("order"), "no order, and blank.refuse wants one"),
+    Rule("promotion_missing", blank("promotion"), "no promotion, and blank.refuse wants one"),
+    Rule("quantity_missing", blank("quantity"), "no quantity, and blank.refuse wants one"),
+    Rule("quantity_unreadable", unreadable("quantity"), "the quantity is no whole number"),
     Rule("quantity_absurd", lambda limits: F.abs("quantity") > MAX_QUANTITY, "more than a billion units"),
-    Rule("quantity_negative", _negative("quantity"), "a negative quantity, but not of a refund"),
-    Rule(
-        "quantity_zero",
-        lambda limits: F.lit(limits.zero_quantity_is_bad) & _of(*MONEY_TYPES) & (F.col("quantity") == 0),
-        "quantity 0 (zero_quantity = 'keep' lets it pass)",
-    ),
-    Rule("amount_missing", lambda limits: _of(*MONEY_TYPES) & ~F.col("_given_amount_minor"), "no amount"),
-    Rule("amount_unreadable", _unreadable("amount_minor"), "the amount is no plain number, or has too many digits"),
-    Rule("amount_negative", _negative("amount_minor"), "a negative amount, but not of a refund"),
-    Rule("amount_sign", _wrong_sign, "a negative amount for a positive quantity"),
-    Rule("amount_absurd", _larger_than_any, "an amount or discount above max_amount"),
-    Rule("discount_unreadable", _unreadable("discount_minor"), "a discount is no plain number, or has too many digits"),
-    Rule("discount_negative", _negative("discount_minor"), "a negative discount, but not of a refund"),
-    Rule(
-        "currency_unknown",
-        _without_rate,
-        "not the reporting currency, and no rate of the day",
-    ),
-    Rule("rating_unreadable", _unreadable("rating"), "the rating is no whole number"),
+    Rule("quantity_negative", negative("quantity"), "a negative quantity, but not of a refund"),
+    Rule("quantity_zero", zero_quantity, "quantity 0 (zero_quantity = 'keep' lets it pass)"),
+    Rule("amount_missing", lambda limits: is_of(*MONEY_TYPES) & ~F.col("_given_amount_minor"), "no amount"),
+    Rule("amount_unreadable", unreadable("amount_minor"), "the amount is no plain number, or has too many digits"),
+    Rule("amount_negative", negative("amount_minor"), "a negative amount, but not of a refund"),
+    Rule("amount_zero", zero_amount, "a purchase for nothing, and zero_amount = 'quarantine'"),
+    Rule("amount_sign", wrong_sign, "a negative amount for a positive quantity"),
+    Rule("amount_absurd", larger_than_any, "an amount or discount above max_amount"),
+    Rule("discount_unreadable", unreadable("discount_minor"), "a discount is no plain number, or has too many digits"),
+    Rule("discount_negative", negative("discount_minor"), "a negative discount, but not of a refund"),
+    Rule("currency_unknown", without_rate, "not the reporting currency, and no rate of the day"),
+    Rule("rating_missing", blank("rating"), "no stars, and blank.refuse wants them"),
+    Rule("rating_unreadable", unreadable("rating"), "the rating is no whole number"),
     Rule("rating_out_of_range", lambda limits: (F.col("rating") < 1) | (F.col("rating") > 5), "stars run from 1 to 5"),
-    Rule("dwell_unreadable", _unreadable("dwell_seconds"), "the dwell time is no whole number of seconds"),
+    Rule("dwell_missing", blank("dwell_seconds"), "no dwell time, and blank.refuse wants one"),
+    Rule("dwell_unreadable", unreadable("dwell_seconds"), "the dwell time is no whole number of seconds"),
     Rule(
         "dwell_out_of_range",
         lambda limits: (F.col("dwell_seconds") < 0) | (F.col("dwell_seconds") > 86_400),
@@ -160,10 +105,46 @@ RULES: tuple[Rule, ...] = (
 CONFLICT = "event_id_conflict"
 """The reason of a row that says something else under an own event id that is known; only found beside other rows."""
 
+DELETED = "_deleted"
+"""The end of the reasons whose rows leave no text behind."""
+
+_CAPPED = ("amount", "discount", "quantity", "dwell_seconds")
+_FILLED = ("amount", "quantity", "item", "currency", "rating", "dwell_seconds")
+WISHES = (
+    *(Rule(f"{fact}_set_apart", above(fact, "set_apart"), "above the shop's own limit", "wish") for fact in _CAPPED),
+    *(Rule(f"{fact}{DELETED}", above(fact, "delete"), "above the shop's own limit", "wish") for fact in _CAPPED),
+)
+NOTES = (
+    *(Rule(f"{fact}_capped", above(fact, "cap"), "set to the shop's own limit", "note") for fact in _CAPPED),
+    *(Rule(f"{fact}filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),
+)
+
+RULES = (*ERRORS, *WISHES)
 RULE_IDS = tuple(rule.id for rule in RULES)
+WISH_IDS = tuple(rule.id for rule in WISHES)
 
 
 def refusals(limits: Limits) -> Column:
     """The ids of all rules that refuse the row, in the order of RULES; an empty list when none does."""
-    found = [F.when(rule.condition(limits), F.lit(rule.id)) for rule in RULES]
-    return F.array_compact(F.array(*found))
+    return _found(RULES, limits)
+
+
+def notes(limits: Limits) -> Column:
+    """The ids of what is worth a note, in the order of NOTES."""
+    return _found(NOTES, limits)
+
+
+def noted_ids(limits: Limits) -> list[str]:
+    """The notes that these settings can lead to."""
+    return [rule.id for rule in NOTES if rule.condition(limits) is not None]
+
+
+def _found(rules: Sequence[Rule], limits: Limits) -> Column:
+    possible = {rule.id: rule.condition(limits) for rule in rules}
+    found = [F.when(condition, F.lit(name)) for name, condition in possible.items() if condition is not None]
+    return F.array_compact(F.array(*found)) if found else F.array().cast("array<string>")
+
+
+def only_wished(rules: Column) -> Column:
+    """Whether a row is refused by the shop's wishes alone."""
+    return (F.size(rules) > 0) & (F.size(F.array_except(rules, F.array(*map(F.lit, WISH_IDS)))) == 0)

@@ -8,22 +8,24 @@ from pyspark.sql import functions as F
 
 from ltv_features import items, profiles
 from ltv_features.columns import mapped_columns
+from ltv_features.conditions import TYPES_WITH
 from ltv_features.config import FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
+from ltv_features.counting import ANONYMOUS, DUPLICATE, KEPT, QUARANTINED, Found, found_in
 from ltv_features.errors import ContractBroken
-from ltv_features.identity import PLACE, SAID, row_hash, said, with_identity
+from ltv_features.identity import PLACE, SAID, Identity, content_hash, row_hash, said, with_identity
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop
 from ltv_features.lookups import with_lookup
 from ltv_features.mapping import Reader, as_event_columns, limits_of, time_of, with_facts
 from ltv_features.packing import packed
 from ltv_features.parsing import words
+from ltv_features.quality import Delivered
 from ltv_features.rates import with_rates
-from ltv_features.rules import CONFLICT, refusals
-from ltv_features.sources import EventMapping
+from ltv_features.rules import CONFLICT, DELETED, noted_ids, notes, refusals
+from ltv_features.sources import EventColumns, EventMapping
 from ltv_features.tables import Lake
 
-KEPT, DUPLICATE, QUARANTINED, ANONYMOUS = "kept", "duplicates", "quarantined", "anonymous"
 LONGEST_RAW = 4_096
 
 
@@ -38,7 +40,12 @@ class Sieved:
     raw_version: int
     rows_in: int
     rows: DataFrame
-    counts: Mapping[str, int]
+    found: Found
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many rows ended where."""
+        return self.found.counts
 
     def of(self, outcome: str) -> DataFrame:
         """The rows that ended there."""
@@ -46,9 +53,19 @@ class Sieved:
 
     @property
     def bad_share(self) -> float:
-        """Quarantined rows by rows with a customer."""
+        """Rows refused for an error by rows with a customer."""
         judged = self.rows_in - self.counts.get(ANONYMOUS, 0)
-        return self.counts.get(QUARANTINED, 0) / judged if judged else 0.0
+        return (self.counts.get(QUARANTINED, 0) - self.found.wished) / judged if judged else 0.0
+
+    def delivered(self) -> Delivered:
+        """What the quality table says of it."""
+        found = self.found
+        by_outcome = {name: found.counts.get(name, 0) for name in (KEPT, DUPLICATE, QUARANTINED, ANONYMOUS)}
+        return Delivered(
+            self.source, self.raw_version, self.rows_in, **by_outcome, refused=found.refused, noted=found.noted,
+            bad_share=self.bad_share, completeness=found.completeness, oldest_us=found.oldest_us,
+            newest_us=found.newest_us,
+        )  # fmt: skip
 
     def hop(self, name: str, rows_out: int, older: int = 0) -> Hop:
         """The ledger's account; `older` kept rows of a key that has a newer one are duplicates."""
@@ -88,25 +105,40 @@ def sieve_events(
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
     _check_zone(name, source.events, read)
-    own_id = source.events.columns.event_id
-    key = F.col("event_id") if own_id else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
+    by = _told_apart_by(source.events)
     if settings.shop.rates:
         rows = with_rates(
             rows, lake.read(raw_table(settings.shop.rates.source)), settings.shop.rates, home=settings.shop.currency,
-            currency=read(columns.currency, words).cast("string"), when=time_of(source.events, read),
+            currency=F.coalesce(read(columns.currency, words).cast("string"), F.lit(source.events.blank.fill.currency)),
+            when=time_of(source.events, read),
         )  # fmt: skip
     rows = with_facts(rows, source.events, settings.shop, read)
-    rows = rows.withColumn("_rules", refusals(limits_of(source.events, settings.shop, settings.ingest, read)))
-    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull()))
-    rows = rows.withColumns({"_key": key, "_raw": _raw_text()})
-    rows = rows.withColumns(as_event_columns(name))
+    limits = limits_of(source.events, settings.shop, settings.ingest, read)
+    rows = rows.withColumns({"_rules": refusals(limits), "_notes": notes(limits)})
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
+    own_id = F.col("event_id") if by == "id" else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
+    rows = rows.withColumn("_key", own_id).withColumns(as_event_columns(name, limits))
+    if by == "content":
+        rows = rows.withColumn("_key", content_hash(name))
     made_here = [c for c in EVENTS.column_names if c not in ("event_id", "event_key")]
-    rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_outcome", "_raw")
-    rows = with_identity(rows, has_own_id=own_id is not None, good=F.col("_outcome") == KEPT)
+    rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_notes", "_outcome", "_raw")
+    rows = with_identity(rows, by=by, good=F.col("_outcome") == KEPT)
     if not first:
-        rows = _with_known(lake, settings, name, rows, has_own_id=own_id is not None)
+        rows = _with_known(lake, settings, name, rows, by=by)
     rows = _without_repetitions(rows).withColumn("event_key", F.xxhash64("source", "event_id"))
-    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+    return Sieved(name, raw_version, raw.count(), rows, found_in(rows, noted_ids(limits), _facts(columns)))
+
+
+def _told_apart_by(mapping: EventMapping) -> Identity:
+    if mapping.dedupe == "content":
+        return "content"
+    return "id" if mapping.columns.event_id else "row"
+
+
+def _facts(columns: EventColumns) -> list[str]:
+    """The facts that the mapping brings and whose completeness is worth a number."""
+    mapped = {name for name, column in columns.model_dump().items() if column}
+    return [fact for fact in TYPES_WITH if fact in mapped or (fact == "amount" and columns.unit_price)]
 
 
 def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
@@ -115,7 +147,7 @@ def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     assert mapping is not None
     rows = profiles.profiled(packed(raw, mapped_columns(settings.sources[name]), [mapping.user]), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
-    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
 
 
 def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
@@ -124,7 +156,7 @@ def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     assert mapping is not None
     rows = items.described(packed(raw, mapped_columns(settings.sources[name]), [mapping.item]), mapping)
     rows = rows.withColumn("_outcome", _outcome(F.lit(False))).withColumn("_raw", _raw_text())
-    return Sieved(name, raw_version, raw.count(), rows, _counts(rows))
+    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
 
 
 def _outcome(has_no_user: Column) -> Column:
@@ -140,11 +172,10 @@ def _outcome(has_no_user: Column) -> Column:
 
 def _raw_text() -> Column:
     text = F.coalesce(F.col("_corrupt"), F.to_json("_own"))
-    return F.when(F.col("_outcome") == QUARANTINED, F.substring(text, 1, LONGEST_RAW))
-
-
-def _counts(rows: DataFrame) -> dict[str, int]:
-    return {row["_outcome"]: row["count"] for row in rows.groupBy("_outcome").count().collect()}
+    wiped = F.exists("_rules", lambda rule: F.endswith(rule, F.lit(DELETED)))
+    return F.when(
+        F.col("_outcome") == QUARANTINED, F.when(wiped, F.lit("")).otherwise(F.substring(text, 1, LONGEST_RAW))
+    )
 
 
 def _without_repetitions(rows: DataFrame) -> DataFrame:
@@ -160,7 +191,7 @@ def _without_repetitions(rows: DataFrame) -> DataFrame:
     return rows.withColumns(made)
 
 
-def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame, *, has_own_id: bool) -> DataFrame:
+def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame, *, by: Identity) -> DataFrame:
     """`_repeated` and `_conflict` also against known events, in the months of the new rows, `lateness_days` around."""
     kept = rows.where(F.col("_outcome") == KEPT)
     days = settings.ingest.lateness_days
@@ -173,7 +204,7 @@ def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame,
     near = F.col("event_month").between(span["first"], span["last"]) & (F.col("source") == name)
     known = lake.read(EVENTS.name).where(near).select("event_id", said().alias("_there"))
     joined = rows.join(known, on="event_id", how="left")
-    differs = F.lit(has_own_id) & F.coalesce(F.col("_there") != said(), F.lit(False))
+    differs = F.lit(by == "id") & F.coalesce(F.col("_there") != said(), F.lit(False))
     marks = {
         "_repeated": F.col("_repeated") | F.col("_there").isNotNull(),
         "_conflict": F.when(F.col("_there").isNotNull(), differs).otherwise(F.col("_conflict")),

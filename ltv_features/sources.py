@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from ltv_features.contract import EVENT_TYPES
+from ltv_features.policies import Blank, Caps
 from ltv_features.strict import Place, Section
 
 
@@ -121,6 +122,10 @@ class EventMapping(Section):
     decimal: Literal[".", ","] = "."
     refunds: Refunds = Refunds()
     zero_quantity: Literal["keep", "quarantine"] = "quarantine"
+    zero_amount: Literal["keep", "quarantine"] = "keep"
+    blank: Blank = Blank()
+    caps: Caps = Caps()
+    dedupe: Literal["id", "content"] = "id"
     max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
     history: bool = False
 
@@ -134,6 +139,20 @@ class EventMapping(Section):
             raise ValueError(f"unknown event types {unknown}; known: {', '.join(EVENT_TYPES)}")
         if self.columns.amount and self.columns.unit_price:
             raise ValueError("give amount (of the line) or unit_price (times quantity), not both")
+        return self
+
+    @model_validator(mode="after")
+    def _of_mapped_facts(self) -> "EventMapping":
+        """A policy for a value that no column brings is a slip of the pen."""
+        mapped = {name for name, column in self.columns.model_dump(exclude={"discounts"}).items() if column}
+        mapped |= {"discount"} if self.columns.discounts else set()
+        mapped |= {"amount"} if self.columns.unit_price else set()
+        spoken = {"caps": self.caps.model_dump(exclude_none=True), "blank.refuse": self.blank.refuse}
+        spoken["blank.fill"] = self.blank.fill.model_dump(exclude_none=True)
+        for section, facts in spoken.items():
+            unmapped = sorted({*facts} - mapped)
+            if unmapped:
+                raise ValueError(f"{section} speaks of {', '.join(unmapped)}, but no column is mapped to it")
         return self
 
 
@@ -159,10 +178,13 @@ class ItemMapping(Section):
 
 
 class SourceSettings(Section):
-    """One delivered source: files, format, and what its rows are. Without a mapping it only serves lookups."""
+    """One delivered source: files, or a Delta table of the shop's own, and what its rows are.
+
+    Without a mapping it only serves lookups.
+    """
 
     path: Place
-    format: Literal["csv", "jsonl", "parquet"]
+    format: Literal["csv", "jsonl", "parquet", "delta"]
     csv: Csv = Csv()
     lookup: Lookup | None = None
     events: EventMapping | None = None

@@ -63,6 +63,40 @@ def learning_curve(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return _picture(draw)
 
 
+def stacked_by_night(nights: Sequence[str], parts: Mapping[str, Sequence[float]], *, unit: str) -> str:
+    """One bar a night, cut into its parts, [nights] each; parts without anything stay out of the legend."""
+
+    def draw(axes: Axes) -> None:
+        places, floor = np.arange(len(nights)), np.zeros(len(nights))
+        for number, (name, heights) in enumerate(parts.items()):
+            if any(heights):
+                axes.bar(places, heights, bottom=floor, label=name, color=f"C{number}")
+                floor = floor + np.asarray(heights)
+        _name_nights(axes, nights)
+        axes.set_ylabel(unit)
+
+    return _picture(draw)
+
+
+def shares_by_night(nights: Sequence[str], shares: Mapping[str, Sequence[float]]) -> str:
+    """One line a share, [nights] each, between 0 and 1."""
+
+    def draw(axes: Axes) -> None:
+        for name, values in shares.items():
+            axes.plot(range(len(nights)), values, label=name, marker="o", markersize=3, linewidth=1.6)
+        _name_nights(axes, nights)
+        axes.set_ylim(min([0.9, *(value for values in shares.values() for value in values)]) - 0.01, 1.01)
+
+    return _picture(draw)
+
+
+def _name_nights(axes: Axes, nights: Sequence[str]) -> None:
+    """Names of at most ten nights below the axis."""
+    step = -(-len(nights) // 10)
+    axes.set_xticks(range(0, len(nights), step), list(nights)[::step])
+    axes.set_xlabel("night")
+
+
 def _picture(draw: Callable[[Axes], None]) -> str:
     figure = Figure(figsize=_SIZE, dpi=110, layout="constrained")
     axes = figure.subplots()

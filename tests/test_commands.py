@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs._entry import Settings, run_jobs
+from jobs._entry import Settings, flags, run_jobs
 from ltv_features.errors import FutureLeak
 from ltv_features.strict import load
 
@@ -122,7 +122,7 @@ def test_an_error_of_a_python_worker_ends_as_itself(tmp_path, capsys):
         raise RuntimeError(trace)
 
     argv = ["--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01"]
-    assert run_jobs(lambda: [("fails", main, False)], argv) == FutureLeak.exit_code
+    assert run_jobs(lambda: [("fails", main, False)], flags().parse_args(argv)) == FutureLeak.exit_code
     assert capsys.readouterr().err == "error: FutureLeak: 2 rows\n"
     with pytest.raises(ZeroDivisionError):
-        run_jobs(lambda: [("breaks", lambda run: 1 / 0, False)], argv)
+        run_jobs(lambda: [("breaks", lambda run: 1 / 0, False)], flags().parse_args(argv))

@@ -91,6 +91,45 @@ LEDGER = Table(
     key=("job", "as_of", "input_digest", "hop"),
 )
 
+QUALITY = Table(
+    "quality",
+    (
+        Column("source", "string", "name of the source"),
+        Column("as_of", "date", "the night that ingested the delivery"),
+        Column("raw_version", "int64", "version of the raw table up to which rows were read"),
+        Column("rows_in", "int64", "new rows; 0 where the source brought none that night"),
+        Column("kept", "int64", "rows that became events, profiles or items"),
+        Column("duplicates", "int64", "rows that were known already"),
+        Column("quarantined", "int64", "refused rows"),
+        Column("anonymous", "int64", "rows without a customer"),
+        Column("refused", "map<string,int64>", "refused rows by their first reason"),
+        Column("noted", "map<string,int64>", "kept rows by what is worth a note: filled, capped"),
+        Column("validity", "float64", "share of rows with a customer that no error refused"),
+        Column("uniqueness", "float64", "share of good rows that were not known already"),
+        Column("completeness", "map<string,float64>", "by fact: share of the kept events of types with it that say it"),
+        Column("oldest_ts", "timestamp", "first time among kept rows", nullable=True),
+        Column("newest_ts", "timestamp", "last time among kept rows", nullable=True),
+        Column("age_days", "float64", "days from the source's newest event ever to the night", nullable=True),
+        Column("usual_rows", "float64", "median of rows_in of the source's nights in the 7 days before", nullable=True),
+        Column("problems", "list<string>", "what is worth a look, in words; empty when nothing is"),
+    ),
+    key=("source", "as_of", "raw_version"),
+)
+
+CONTROLS = Table(
+    "controls",
+    (
+        Column("as_of", "date", "the night it is about"),
+        Column("control_no", "int64", "rises from row to row; the last one about a thing counts"),
+        Column("what", "string", "what is held or released: night, or ingest/<source>"),
+        Column("action", "string", "hold or release"),
+        Column("reason", "string", "why, in a person's words"),
+        Column("who", "string", "name of the account that wrote it"),
+        Column("written_ts", "timestamp", "when"),
+    ),
+    key=("control_no",),
+)
+
 OUTCOMES = Table(
     "outcomes",
     (

@@ -9,7 +9,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import features, increment, ledger
+from ltv_features import controls, features, increment, ledger
 from ltv_features.as_of import on_night
 from ltv_features.errors import GateHeld
 from ltv_features.kernel_input import kernel_events_as_of
@@ -43,7 +43,15 @@ def problems_of(lake: Lake, night: date, expected: Mapping[str, str]) -> list[st
             found += row_problems(table, lake.read(table).where(on_night(night)), states)
     found += score_problems(lake.read("scores").where(on_night(night)))
     states.unpersist()
-    return found + ledger_problems(lake, night) + audit_problems(lake, night)
+    return control_problems(lake, night) + found + ledger_problems(lake, night) + audit_problems(lake, night)
+
+
+def control_problems(lake: Lake, night: date) -> list[str]:
+    """A person's hold that nobody released since."""
+    if controls.says(lake, night, controls.NIGHT) != controls.HOLD:
+        return []
+    said = controls.reason(lake, night, controls.NIGHT)
+    return [f"held by hand: {said}; next: python -m jobs.operate release night --as-of {night} ..."]
 
 
 def stale_problems(lake: Lake, night: date, expected: Mapping[str, str]) -> list[str]:

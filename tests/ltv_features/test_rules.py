@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.mapping import Reader, as_event_columns, limits_of, with_facts
 from ltv_features.packing import packed
-from ltv_features.rules import RULE_IDS, refusals
+from ltv_features.rules import ERRORS, notes, refusals
 from ltv_features.sources import EventColumns, EventMapping, Refunds
 
 pytestmark = pytest.mark.spark
@@ -60,8 +60,9 @@ def checked(spark: SparkSession, rows: list[dict[str, Any]], mapping: EventMappi
     frame = frame.withColumn("_lookup_missed", F.col("_row_number").isin(missed or [-1]))
     read = Reader(frame)
     facts = with_facts(frame, mapping, ShopSettings(), read)
-    facts = facts.withColumn("_rules", refusals(limits_of(mapping, ShopSettings(), IngestSettings(), read)))
-    return facts.withColumns(as_event_columns("shop")).orderBy("_row_number").collect()
+    limits = limits_of(mapping, ShopSettings(), IngestSettings(), read)
+    facts = facts.withColumns({"_rules": refusals(limits), "_notes": notes(limits)})
+    return facts.withColumns(as_event_columns("shop", limits)).orderBy("_row_number").collect()
 
 
 BAD = [
@@ -110,7 +111,8 @@ def test_each_rule_refuses_what_it_names_and_only_that(spark: SparkSession) -> N
 
 
 def test_every_rule_is_shown_to_refuse_something() -> None:
-    assert {rule for rule, _ in BAD} | {"amount_sign"} == set(RULE_IDS)
+    wanted = {f"{fact}_missing" for fact in ("order", "promotion", "quantity", "rating", "dwell")}
+    assert {rule for rule, _ in BAD} | wanted | {"amount_sign", "amount_zero"} == {rule.id for rule in ERRORS}
 
 
 def test_a_row_without_faults_passes_and_arrives_in_the_contracts_units(spark: SparkSession) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ltv_features import rules
-from ltv_features.rules import RULE_IDS
+from ltv_features.rules import ERRORS
 from ltv_features.synthetic import DIRT, Form, Shop, account_of, log
 from ltv_features.synthetic.delivery import LOG_SCHEMA, lines, log_text
 from ltv_features.synthetic.dirt import ANONYMOUS, CONFLICT, CORRUPT, KINDS, PLANTED, QUARANTINED, planted_counts
@@ -23,7 +23,9 @@ def text() -> pa.Table:
 
 def test_there_is_a_kind_for_every_rule_that_this_log_can_break() -> None:
     refused = {dirt.kind for dirt in DIRT if dirt.ends == QUARANTINED}
-    assert refused == {*RULE_IDS, rules.CONFLICT} - {"lookup_missed", "amount_sign"}
+    blank = {f"{fact}_missing" for fact in ("order", "promotion", "quantity", "rating", "dwell")}
+    only_where_asked_for = blank | {"lookup_missed", "amount_sign", "amount_zero"}
+    assert refused == {rules.CONFLICT, *(rule.id for rule in ERRORS)} - only_where_asked_for
 
 
 def test_without_its_bad_rows_the_dirty_log_is_the_clean_one(text: pa.Table) -> None:

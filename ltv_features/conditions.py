@@ -1,0 +1,147 @@
+"""What can be seen on a single row, from the facts that `mapping.with_facts` makes and the constants of its source."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from ltv_features.contract import MICROS_PER_DAY
+
+MAX_ID_LENGTH = 256
+MAX_QUANTITY = 1_000_000_000
+LATEST = "2200-01-01 00:00:00"
+UNPRINTABLE = r"[\p{Cc}\p{Cf}\p{Co}\p{Cs}\x{FFFD}]"
+"""Control signs, invisible and direction-changing signs, private use, halves of pairs, the mark of broken encoding."""
+
+MONEY_TYPES = ("purchase", "refund")
+ITEM_TYPES = ("purchase", "refund", "add_to_cart")
+TYPES_WITH: Mapping[str, tuple[str, ...]] = {
+    "amount": MONEY_TYPES,
+    "currency": MONEY_TYPES,
+    "order": MONEY_TYPES,
+    "quantity": ITEM_TYPES,
+    "item": ITEM_TYPES,
+    "rating": ("review",),
+    "dwell_seconds": ("view",),
+    "promotion": ("promotion_received", "promotion_redeemed"),
+}
+"""The event types of which a blank value of the fact is worth a word."""
+
+COLUMN_OF = {
+    "amount": "amount_minor", "discount": "discount_minor", "quantity": "quantity", "dwell_seconds": "dwell_seconds",
+    "order": "order_id", "item": "item_id", "promotion": "promotion_id", "rating": "rating", "currency": "currency",
+}  # fmt: skip
+"""The column in which a fact of the configuration stands."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The constants of one source that its rules compare with."""
+
+    earliest: datetime
+    skew_seconds: int
+    lateness_days: int
+    history: bool
+    zero_quantity_is_bad: bool
+    needs_item: bool
+    refund_by_sign: bool
+    currency: str
+    max_minor: int
+    has_rates: bool = False
+    zero_amount_is_bad: bool = False
+    refuse_blank: tuple[str, ...] = ()
+    fill_blank: tuple[str, ...] = ()
+    caps: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """By fact the shop's own limit, in the units of its column, and what to do above it."""
+    text_ids: tuple[str, ...] = ("event_id", "user_id", "item_id", "order_id", "promotion_id")
+    """Ids that came as text; numbers cannot be too long or hold control signs."""
+
+
+Condition = Callable[[Limits], Column | None]
+"""Whether a row shows it; None where the source's settings rule it out."""
+
+
+def unreadable(fact: str) -> Callable[[Limits], Column]:
+    return lambda limits: F.col(f"_given_{fact}") & F.col(fact).isNull()
+
+
+def any_id(test: Callable[[Column], Column]) -> Callable[[Limits], Column]:
+    def condition(limits: Limits) -> Column:
+        refused = F.lit(False)
+        for name in limits.text_ids:
+            refused = refused | F.coalesce(test(F.col(name)), F.lit(False))
+        return refused
+
+    return condition
+
+
+def is_of(*types: str) -> Column:
+    return F.col("event_type").isin(*types)
+
+
+def in_future(limits: Limits) -> Column | None:
+    if limits.history:
+        return None
+    return F.unix_micros("event_ts") > F.unix_micros("_landed_ts") + limits.skew_seconds * 1_000_000
+
+
+def too_late(limits: Limits) -> Column | None:
+    if limits.history:
+        return None
+    oldest = F.unix_micros("_landed_ts") - F.lit(limits.lateness_days * MICROS_PER_DAY)
+    return (F.unix_micros("event_ts") < oldest) & (F.col("event_ts") >= F.lit(limits.earliest))
+
+
+def negative(fact: str) -> Callable[[Limits], Column]:
+    return lambda limits: ~is_of("refund") & (F.col(fact) < 0)
+
+
+def larger_than_any(limits: Limits) -> Column:
+    return (F.abs("amount_minor") > limits.max_minor) | (F.abs("discount_minor") > limits.max_minor)
+
+
+def without_rate(limits: Limits) -> Column:
+    known = F.col("_rate").isNotNull() if limits.has_rates else F.lit(False)
+    foreign = ~F.col("currency").eqNullSafe(limits.currency) & ~(known & F.col("currency").isNotNull())
+    return F.col("_has_currency") & is_of(*MONEY_TYPES) & foreign
+
+
+def wrong_sign(limits: Limits) -> Column | None:
+    """Money taken back for goods sold: only where the sign of the quantity tells refunds apart."""
+    return (F.col("quantity") > 0) & (F.col("amount_minor") < 0) if limits.refund_by_sign else None
+
+
+def no_item(limits: Limits) -> Column | None:
+    return is_of(*ITEM_TYPES) & F.col("item_id").isNull() if limits.needs_item else None
+
+
+def zero_quantity(limits: Limits) -> Column | None:
+    return is_of(*MONEY_TYPES) & (F.col("quantity") == 0) if limits.zero_quantity_is_bad else None
+
+
+def zero_amount(limits: Limits) -> Column | None:
+    return is_of("purchase") & (F.col("amount_minor") == 0) if limits.zero_amount_is_bad else None
+
+
+def blank(fact: str) -> Condition:
+    def condition(limits: Limits) -> Column | None:
+        if fact not in limits.refuse_blank:
+            return None
+        is_id = fact in ("order", "promotion")
+        return is_of(*TYPES_WITH[fact]) & (F.col(COLUMN_OF[fact]).isNull() if is_id else ~F.col(f"_given_{fact}"))
+
+    return condition
+
+
+def filled(fact: str) -> Condition:
+    return lambda limits: F.col(f"_filled_{fact}") if fact in limits.fill_blank else None
+
+
+def above(fact: str, then: str) -> Condition:
+    def condition(limits: Limits) -> Column | None:
+        most, wanted = limits.caps.get(fact, (0, ""))
+        return F.abs(COLUMN_OF[fact]) > most if wanted == then else None
+
+    return condition

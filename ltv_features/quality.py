@@ -1,0 +1,110 @@
+"""Quality indicators of every delivery, one row a source and night in `quality`, and what in them is worth a look."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from ltv_features.as_of import midnight
+from ltv_features.config import IngestSettings
+from ltv_features.contract import QUALITY
+from ltv_features.schemas import spark_schema
+from ltv_features.tables import Lake
+
+USUAL_DAYS = 7
+SHOWN_DAYS = 30
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What one delivery of a source was like; counts are of rows."""
+
+    source: str
+    raw_version: int
+    rows_in: int = 0
+    kept: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    anonymous: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, int] = field(default_factory=dict)
+    bad_share: float = 0.0
+    completeness: Mapping[str, float] = field(default_factory=dict)
+    oldest_us: int | None = None
+    newest_us: int | None = None
+
+
+def record(lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered]) -> list[tuple[str, str]]:
+    """Writes one row a delivery, commits nothing where the same rows stand; returns problems as (source, words).
+
+    A delivery without rows is a source that kept silent that night; it says nothing beside one that had rows.
+    """
+    known = _known(lake)
+    told = {(row["source"], row["as_of"]) for rows in known.values() for row in rows}
+    new = [each for each in delivered if each.rows_in or (each.source, as_of) not in told]
+    rows = [_row(each, settings, as_of, known.get(each.source, [])) for each in new]
+    if rows:
+        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
+    return [(row["source"], problem) for row in rows for problem in row["problems"]]
+
+
+def until(lake: Lake, as_of: date) -> list[dict[str, Any]]:
+    """The rows of the night and of the month before it, oldest first."""
+    near = F.col("as_of").between(F.lit(as_of - timedelta(SHOWN_DAYS)), F.lit(as_of))
+    rows = lake.read(QUALITY.name).where(near).orderBy("as_of", "raw_version", "source")
+    return [row.asDict() for row in rows.collect()]
+
+
+def _known(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each source up to now, oldest first."""
+    if not lake.exists(QUALITY.name):
+        return {}
+    known: dict[str, list[dict[str, Any]]] = {}
+    columns = ("source", "as_of", "raw_version", "rows_in", F.unix_micros("newest_ts").alias("newest_us"))
+    for row in lake.read(QUALITY.name).select(*columns).orderBy("as_of", "raw_version").collect():
+        known.setdefault(row["source"], []).append(row.asDict())
+    return known
+
+
+def _row(each: Delivered, settings: IngestSettings, as_of: date, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    before = [row for row in known if (row["as_of"], row["raw_version"]) < (as_of, each.raw_version)]
+    near = [row["rows_in"] for row in before if as_of - timedelta(USUAL_DAYS) <= row["as_of"] < as_of]
+    usual = float(median(near)) if near else None
+    times = [time for time in (each.newest_us, *(row["newest_us"] for row in before)) if time is not None]
+    age = (midnight(as_of) - _instant(max(times))).total_seconds() / DAY_SECONDS if times else None
+    good = each.kept + each.duplicates
+    row = asdict(each) | {
+        "as_of": as_of,
+        "validity": 1.0 - each.bad_share,
+        "uniqueness": each.kept / good if good else 1.0,
+        "age_days": age,
+        "usual_rows": usual,
+        "oldest_ts": _instant(each.oldest_us) if each.oldest_us is not None else None,
+        "newest_ts": _instant(each.newest_us) if each.newest_us is not None else None,
+        "problems": list(_problems(each, settings, age, usual)),
+    }
+    return {name: row[name] for name in QUALITY.column_names}
+
+
+def _instant(micros: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+
+
+def _problems(each: Delivered, settings: IngestSettings, age: float | None, usual: float | None) -> Sequence[str]:
+    problems = []
+    least, most = settings.usual_volume
+    if usual and not least <= each.rows_in / usual <= most:
+        problems.append(
+            f"source {each.source!r}: expected {least:g} to {most:g} times the usual {usual:,.0f} rows, "
+            f"actual {each.rows_in:,}"
+        )
+    if settings.max_age_days is not None and age is not None and age > settings.max_age_days:
+        problems.append(
+            f"source {each.source!r}: expected an event of the last {settings.max_age_days:g} days, "
+            f"actual newest {age:.1f} days before the night"
+        )
+    return problems

@@ -1,0 +1,114 @@
+"""A Delta table of the shop's own lands like files: its first state, then commit after commit, each once."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.tables import DeltaTable
+
+from ltv_features.columns import needed_columns
+from ltv_features.config import FeatureConfig
+from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.ingest import ingest
+from ltv_features.land import land, look_over, raw_table, unaccounted
+from ltv_features.sources import SourceSettings
+from ltv_features.tables import Lake
+from tests.ingest_shop import DAY
+
+pytestmark = pytest.mark.spark
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+SCHEMA = "who string, when timestamp, bill string, paid decimal(10,2), day date"
+
+
+class Log:
+    """The shop's table, partitioned by day, and the lake that takes it in."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self.lake, self.path = lake, str(folder / "shop log")
+        self.source = SourceSettings(path=self.path, format="delta")
+
+    def add(self, *rows: tuple[str, str, str, str], files: int = 1) -> None:
+        frame = self.lake.spark.createDataFrame(rows, "who string, when string, bill string, paid string")
+        frame = frame.selectExpr(
+            "who", "cast(when as timestamp) when", "bill", "cast(paid as decimal(10,2)) paid", "to_date(when) day"
+        )
+        frame.repartition(files).write.format("delta").mode("append").partitionBy("day").save(self.path)
+
+    def land(self) -> list[tuple[Any, ...]]:
+        landing = look_over(self.lake, "log", self.source, needed=("who",))
+        land(self.lake, landing, landed_ts=NOW)
+        for _, hop in unaccounted(self.lake, "log"):
+            assert hop.unexplained == 0
+        rows = self.lake.read(raw_table("log")).selectExpr("who", "bill", "cast(paid as string)", "cast(day as string)")
+        return sorted(tuple(row) for row in rows.collect())
+
+
+@pytest.fixture
+def log(lake: Lake, tmp_path: Path) -> Log:
+    """A table with two commits."""
+    log = Log(lake, tmp_path)
+    log.add(("u1", "2026-01-01 10:00:00", "b1", "1.50"), ("u2", "2026-01-02 10:00:00", "b2", "2.00"), files=2)
+    log.add(("u1", "2026-01-03 10:00:00", "b3", "3.00"))
+    return log
+
+
+def test_the_first_landing_takes_the_table_as_it_is_and_later_ones_what_was_added(log: Log) -> None:
+    first = [("u1", "b1", "1.50", "2026-01-01"), ("u1", "b3", "3.00", "2026-01-03"), ("u2", "b2", "2.00", "2026-01-02")]
+    assert log.land() == first
+    version = log.lake.version("raw_log")
+    assert log.land() == first
+    assert log.lake.version("raw_log") == version
+    log.add(("u3", "2026-01-04 10:00:00", "b4", "4.00"), ("u3", "2026-01-05 10:00:00", "b4", "4.00"))
+    log.add(("u4", "2026-01-04 10:00:00", "b5", "5.00"))
+    new = [("u3", "b4", "4.00", "2026-01-04"), ("u3", "b4", "4.00", "2026-01-05"), ("u4", "b5", "5.00", "2026-01-04")]
+    assert log.land() == sorted(first + new)
+    marks = {row["_file_sha256"] for row in log.lake.read("raw_log").select("_file_sha256").collect()}
+    assert len(marks) == 3
+    assert {mark.split("@")[1] for mark in marks} == {"1", "2", "3"}
+
+
+def test_rows_land_with_the_time_of_their_commit_and_a_number_of_their_own(log: Log) -> None:
+    log.land()
+    rows = (
+        log.lake.read("raw_log").selectExpr("_landed_ts < timestamp'2027-01-01' as of_commit", "_row_number").collect()
+    )
+    assert all(row["of_commit"] for row in rows)
+    assert len({row["_row_number"] for row in rows}) == 3
+
+
+def test_equal_lines_of_one_commit_both_live_wherever_their_files_lie(log: Log, lake: Lake) -> None:
+    log.add(*[("u9", "2026-01-09 10:00:00", "b9", "9.00")] * 4, files=2)
+    events = {
+        "event_type": "purchase", "history": True,
+        "columns": {"user": "who", "time": "when", "order": "bill", "amount": "paid"},
+    }  # fmt: skip
+    sources = {"log": {"path": log.path, "format": "delta", "events": events}}
+    settings = FeatureConfig.model_validate({"lake": {"root": lake.root}, "sources": sources})
+    landing = look_over(lake, "log", settings.sources["log"], needed=needed_columns("log", settings.sources))
+    land(lake, landing, landed_ts=NOW)
+    (hop,) = ingest(lake, settings, as_of=DAY, run_id="r")
+    assert (hop.rows_in, hop.rows_out) == (7, 7)
+
+
+def test_rearranged_files_bring_nothing_and_rows_taken_back_are_refused_by_name(log: Log) -> None:
+    before = log.land()
+    DeltaTable.forPath(log.lake.spark, log.path).optimize().executeCompaction()
+    assert log.land() == before
+    DeltaTable.forPath(log.lake.spark, log.path).delete("who = 'u2'")
+    with pytest.raises(ContractBroken, match=r"commits .* that only add rows, actual DELETE in version"):
+        log.land()
+
+
+def test_what_cannot_be_landed_is_said(log: Log, lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(InputMissing, match=r"no Delta table at .*nowhere; next: check sources.log.path"):
+        look_over(lake, "log", SourceSettings(path=str(tmp_path / "nowhere"), format="delta"), needed=())
+    with pytest.raises(ContractBroken, match=r"'whom' \(did you mean 'who'\?\)"):
+        look_over(lake, "log", log.source, needed=("whom",))
+    lake.spark.sql(
+        f"ALTER TABLE delta.`{log.path}` SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name', "
+        "'delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5')"
+    )
+    with pytest.raises(ContractBroken, match="renames its columns"):
+        log.land()

@@ -1,0 +1,133 @@
+"""What a shop wishes for blank values, values above its own limits, free purchases, and rows that say the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltv_features.errors import TooManyBadRows
+from ltv_features.tables import Lake
+from tests.ingest_shop import Shop
+
+pytestmark = pytest.mark.spark
+
+COLUMNS = {
+    "user": "who", "event_type": "type", "time": "when", "order": "bill", "item": "sku", "quantity": "n",
+    "unit_price": "price", "discounts": ["off"], "rating": "stars", "dwell_seconds": "seconds", "promotion": "campaign",
+    "currency": "money",
+}  # fmt: skip
+HEADER = "who,type,when,bill,sku,n,price,off,stars,seconds,campaign,money\n"
+
+
+def shop_with(lake: Lake, folder: Path, events: dict[str, Any], **limits: Any) -> Shop:
+    return Shop(lake, folder, {"log": {"events": {"columns": COLUMNS, "history": True, **events}}}, **limits)
+
+
+def test_a_blank_value_is_filled_where_its_event_type_has_one_and_counted(lake: Lake, tmp_path: Path) -> None:
+    fill = {"quantity": 2, "item": "unknown", "currency": "USD", "rating": 3, "dwell_seconds": 5}
+    shop = shop_with(lake, tmp_path, {"blank": {"fill": fill}})
+    shop.deliver("log", HEADER + (
+        "u1,purchase,2026-01-01,b1,,,1.25,,,,,\n"
+        "u1,review,2026-01-02,,s1,,,,,,,\n"
+        "u1,view,2026-01-03,,,,,,,,,\n"
+        "u1,purchase,2026-01-04,b2,s2,3,2,,,,,USD\n"
+    ))  # fmt: skip
+    assert shop.run() == {"log": (4, 4, {})}
+    facts = ("event_type", "item_id", "quantity", "amount_minor", "rating", "dwell_seconds", "currency")
+    assert {tuple(row) for row in lake.read("events").select(*facts).collect()} == {
+        ("purchase", "unknown", 2, 250, 0, 0, "USD"),
+        ("purchase", "s2", 3, 600, 0, 0, "USD"),
+        ("review", "s1", 0, 0, 3, 0, None),
+        ("view", None, 0, 0, 0, 5, None),
+    }
+
+
+def test_a_blank_amount_is_filled_in_currency_units(lake: Lake, tmp_path: Path) -> None:
+    shop = shop_with(lake, tmp_path, {"blank": {"fill": {"amount": 9.99}}})
+    shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,,,,,,USD\nu1,login,2026-01-02,,,,,,,,,\n")
+    assert shop.run() == {"log": (2, 2, {})}
+    assert shop.column("events", "event_type", "amount_minor") == [("login", 0), ("purchase", 999)]
+
+
+def test_a_blank_value_is_refused_where_the_shop_wants_one(lake: Lake, tmp_path: Path) -> None:
+    refuse = ["order", "quantity", "rating", "dwell_seconds", "promotion"]
+    shop = shop_with(lake, tmp_path, {"blank": {"refuse": refuse}})
+    rows = [
+        "u1,purchase,2026-01-01,,s1,1,1,,,,,USD", "u1,purchase,2026-01-01,b1,s1,,1,,,,,USD",
+        "u1,review,2026-01-01,,s1,,,,,,,", "u1,view,2026-01-01,,s1,,,,,,,",
+        "u1,promotion_received,2026-01-01,,,,,,,,,", "u1,login,2026-01-01,,,,,,,,,",
+    ]  # fmt: skip
+    shop.deliver("log", HEADER + "\n".join(rows) + "\n")
+    assert shop.run() == {"log": (6, 1, {"quarantined": 5})}
+    assert shop.column("quarantine", "row_number", "reason") == [
+        (0, "order_missing"), (1, "quantity_missing"), (2, "rating_missing"), (3, "dwell_missing"),
+        (4, "promotion_missing"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("then", "kept", "quarantined"),
+    [
+        ("cap", [500, 500], []),
+        ("set_apart", [500], [("amount_set_apart", True)]),
+        ("delete", [500], [("amount_deleted", False)]),
+    ],
+)
+def test_a_value_above_the_shops_limit_is_capped_set_apart_or_deleted_and_makes_no_bad_source(
+    lake: Lake, tmp_path: Path, then: str, kept: list[int], quarantined: list[Any]
+) -> None:
+    caps = {"amount": {"above": 5, "then": then}}
+    shop = shop_with(lake, tmp_path, {"caps": caps}, max_bad_share=0.0)
+    shop.deliver(
+        "log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,5.01,,,,,USD\nu1,purchase,2026-01-01,b2,s1,1,5,,,,,USD\n"
+    )
+    assert shop.run() == {"log": (2, 2 - len(quarantined), {"quarantined": 1} if quarantined else {})}
+    assert shop.column("events", "amount_minor") == kept
+    rows = lake.read("quarantine").collect() if lake.exists("quarantine") else []
+    assert [(row["reason"], bool(row["raw"])) for row in rows] == quarantined
+
+
+def test_a_wish_beside_an_error_does_not_excuse_it(lake: Lake, tmp_path: Path) -> None:
+    caps = {"quantity": {"above": 5, "then": "set_apart"}}
+    shop = shop_with(lake, tmp_path, {"caps": caps}, max_bad_share=0.4)
+    shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,6,x,,,,,USD\nu1,purchase,2026-01-01,b2,s1,1,5,,,,,USD\n")
+    with pytest.raises(TooManyBadRows, match=r"actual 50.0% of 2 rows \(amount_unreadable 1\)"):
+        shop.run()
+
+
+def test_purchases_for_nothing_are_refused_where_the_shop_wants_it(lake: Lake, tmp_path: Path) -> None:
+    shop = shop_with(lake, tmp_path, {"zero_amount": "quarantine"})
+    shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,0,,,,,USD\nu1,view,2026-01-01,b2,s1,,,,,,,\n")
+    assert shop.run() == {"log": (2, 1, {"quarantined": 1})}
+    assert shop.column("quarantine", "reason") == ["amount_zero"]
+
+
+def test_rows_that_say_the_same_are_one_event_where_the_source_asks_for_it(lake: Lake, tmp_path: Path) -> None:
+    twice = "x1,u1,purchase,2026-01-01,b1,s1,1,5\nx2,u1,purchase,2026-01-01,b1,s1,1,5.00\n"
+    header = "id,who,type,when,bill,sku,n,price\n"
+    columns = {name: column for name, column in COLUMNS.items() if str(column) in header.strip().split(",")} | {
+        "event_id": "id"
+    }
+    shop = Shop(lake, tmp_path, {
+        "by_id": {"events": {"columns": columns, "history": True}},
+        "by_content": {"events": {"columns": columns, "history": True, "dedupe": "content"}},
+    })  # fmt: skip
+    for source in ("by_id", "by_content"):
+        shop.deliver(source, header + twice)
+    assert shop.run() == {"by_id": (2, 2, {}), "by_content": (2, 1, {"duplicates": 1})}
+    shop.deliver("by_content", header + "x3,u1,purchase,2026-01-01,b1,s1,1,5.0\nx4,u1,purchase,2026-01-01,b1,s2,1,5\n")
+    assert shop.run() == {"by_content": (2, 1, {"duplicates": 1})}
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"blank": {"refuse": ["rating"], "fill": {"rating": 3}}}, "rating: either refuse a blank value or fill it"),
+        ({"caps": {"discount": {"above": 1, "then": "cap"}}}, "caps speaks of discount, but no column is mapped to it"),
+        ({"blank": {"fill": {"quantity": 1}}}, "blank.fill speaks of quantity, but no column is mapped to it"),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_refused(lake: Lake, tmp_path: Path, policy: Any, message: str) -> None:
+    columns = {"user": "who", "time": "when", "amount": "price", **({"rating": "stars"} if "blank" in policy else {})}
+    with pytest.raises(ValueError, match=message):
+        Shop(lake, tmp_path, {"log": {"events": {"event_type": "purchase", "columns": columns, **policy}}})
