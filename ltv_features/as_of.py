@@ -18,17 +18,27 @@ def on_night(night: date) -> Column:
 
 def events_as_of(lake: Lake, as_of: date, version: int | None = None, *, since: date | None = None) -> DataFrame:
     """Events that happened before `as_of`, and not before `since` when given."""
+    return happened_before(lake.read(EVENTS.name, version), as_of, since=since)
+
+
+def happened_before(events: DataFrame, as_of: date, *, since: date | None = None) -> DataFrame:
+    """Of `events` those that happened before `as_of`, and not before `since` when given."""
     happened = (F.col("event_ts") < F.lit(midnight(as_of))) & (F.col("event_month") <= F.lit(f"{as_of:%Y-%m}"))
     if since is not None:
         happened &= (F.col("event_ts") >= F.lit(midnight(since))) & (F.col("event_month") >= F.lit(f"{since:%Y-%m}"))
-    return lake.read(EVENTS.name, version).where(happened)
+    return events.where(happened)
 
 
 def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:
     """Profiles valid before `as_of`, undated ones included; an empty frame when no source has profiles."""
     if not lake.exists(USERS.name):
         return lake.spark.createDataFrame([], spark_schema(USERS))
-    return lake.read(USERS.name, version).where(F.col("valid_from") < F.lit(midnight(as_of)))
+    return valid_before(lake.read(USERS.name, version), as_of)
+
+
+def valid_before(profiles: DataFrame, as_of: date) -> DataFrame:
+    """Of `profiles` those that were valid before `as_of`."""
+    return profiles.where(F.col("valid_from") < F.lit(midnight(as_of)))
 
 
 def hold_known(lake: Lake, as_of: date) -> None:

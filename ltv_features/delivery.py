@@ -116,18 +116,12 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
 
 
 def read_commit(spark: SparkSession, commit: Delivered) -> DataFrame:
-    """The rows that a commit of an external table brought; a row's number says its data file's place and its own."""
-    whole = spark.read.format("delta").option("versionAsOf", str(commit.version)).load(commit.path)
-    rows, files = whole, sorted(whole.inputFiles())
+    """The rows that a commit of an external table brought, numbered as they are read, once, for the landing."""
+    rows = spark.read.format("delta").option("versionAsOf", str(commit.version)).load(commit.path)
     if commit.parts is not None:
-        files = sorted(commit.parts)
-        rows = spark.read.schema(whole.schema).option("basePath", commit.path).parquet(*files)
-    named = [(place, file.rsplit("/", 1)[-1]) for place, file in enumerate(files)]
-    places = F.broadcast(spark.createDataFrame(named, "_place bigint, _file string"))
+        rows = spark.read.schema(rows.schema).option("basePath", commit.path).parquet(*commit.parts)
     own = [F.col(quoted(name)) for name in commit.columns]
-    rows = rows.select(*own, F.col("_metadata.file_name").alias("_file"), F.col("_metadata.row_index").alias("_nth"))
-    number = F.col("_place") * (1 << 40) + F.col("_nth")
-    return rows.join(places, on="_file", how="left").select(*own, number.alias("_row_number"))
+    return rows.select(*own, F.monotonically_increasing_id().alias("_row_number"))
 
 
 def _is_visible(relative: str) -> bool:

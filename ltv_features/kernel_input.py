@@ -1,11 +1,12 @@
 """What the kernel is given: events with the numbers of their items, and profiles, as of a date."""
 
-from datetime import date
+from datetime import date, timedelta
+from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import events_as_of, users_as_of
+from ltv_features.as_of import events_as_of, happened_before, midnight, users_as_of, valid_before
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -23,6 +24,28 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
     items = lake.read(ITEMS.name, pinned.get(ITEMS.name))
     events = numbered(events_as_of(lake, as_of, pinned.get(EVENTS.name)), items)
     return events.unionByName(profile_rows(users_as_of(lake, as_of, pinned.get(USERS.name))))
+
+
+def kernel_events_with_future(lake: Lake, as_of: date, versions: dict[str, int], chosen: Column) -> DataFrame:
+    """The kernel's input of the `chosen` users, made in the presence of events and profiles from the future.
+
+    Each of their rows is planted once more, at `as_of` and a day after it, before time is looked at: where the door to
+    time is closed, what comes out is what `kernel_events_as_of` gives.
+    """
+    events = lake.read(EVENTS.name, versions.get(EVENTS.name)).where(chosen)
+    items = lake.read(ITEMS.name, versions[ITEMS.name])
+    made = numbered(happened_before(_planted(events, "event_ts", as_of), as_of), items)
+    if USERS.name not in versions:
+        return made
+    profiles = lake.read(USERS.name, versions[USERS.name]).where(chosen)
+    return made.unionByName(profile_rows(valid_before(_planted(profiles, "valid_from", as_of), as_of)))
+
+
+def _planted(rows: DataFrame, time: str, as_of: date) -> DataFrame:
+    """`rows`, and all of them again at two moments of the future."""
+    month = {"event_month": F.date_format(time, "yyyy-MM")} if "event_month" in rows.columns else {}
+    moved = [rows.withColumn(time, F.lit(midnight(as_of + timedelta(days)))).withColumns(month) for days in (0, 1)]
+    return reduce(DataFrame.unionByName, moved, rows)
 
 
 def numbered(events: DataFrame, items: DataFrame) -> DataFrame:

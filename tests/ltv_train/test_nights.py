@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 from delta.tables import DeltaTable
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import publish_night
-from ltv_features import contract, ledger
+from ltv_features import contract, kernel_input, ledger
 from ltv_features.errors import GateHeld, InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -95,6 +96,17 @@ def test_a_spoilt_ledger_and_a_tampered_state_hold_the_night(
     assert "ledger: ingest_events, raw to events: 10 in, 7 out" in str(held.value)
     assert "self-audit: 2 rows of user_state differ" in str(held.value)
     assert nights.published(lake, NIGHT) is None
+
+
+@pytest.mark.parametrize("door", ["happened_before", "valid_before"])
+def test_the_self_audit_finds_a_door_to_time_that_stands_open(
+    scored_world: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    lake = run_in(scored_world, spark).lake
+    assert guards.audit_problems(lake, NIGHT) == []
+    monkeypatch.setattr(kernel_input, door, lambda rows, as_of: rows)
+    with pytest.raises(PythonException, match="FutureLeak"):
+        guards.audit_problems(lake, NIGHT)
 
 
 def test_a_shop_with_items_needs_its_recommendations(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
