@@ -3,7 +3,7 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import aggregates, basket_tables, examples, files, ledger, shards
+from ltv_features import aggregates, basket_tables, blocks, examples, files, ledger, shards
 from ltv_features.digest import digest_of
 from ltv_features.increment import inputs_of
 from ltv_features.kernel_input import kernel_events_as_of
@@ -18,7 +18,8 @@ def main(run: Run) -> None:
     lake, settings = run.lake, run.settings
     versions = inputs_of(lake).versions
     config = digest_of(settings.examples, settings.shop)
-    digest = digest_of("build_examples", versions, run.as_of, config)
+    columns = (aggregates.NAMES, [extra.name for extra in blocks.value_extras(1, 1)])
+    digest = digest_of("build_examples", versions, run.as_of, config, columns)
     root = files.join(settings.lake.root, "shards", run.as_of.isoformat())
     if shards.made_from(root) == digest:
         log.info("shards as of %s are there already", run.as_of)
@@ -28,7 +29,7 @@ def main(run: Run) -> None:
     known = examples.log_facts(events, run.as_of)
     facts = shards.SetFacts(run.as_of, digest, config, versions, aggregates.NAMES)
     made, hops = {}, []
-    for plan in examples.plans(known, run.as_of, settings.examples, settings.shop.periods_days):
+    for plan in examples.plans(known, run.as_of, settings.examples, settings.shop):
         log.info("%s examples of %s origins, %s cut-offs and slices", plan.kind, len(plan.origins), len(plan.points))
         told = examples.write_set(events, plan, known, root)
         if plan.kind == "basket":

@@ -19,7 +19,10 @@ from ltv_features.contract import (
     LABEL_FIELDS,
     LENGTH_BUCKETS,
     MAX_BASKET,
+    NAMED_LABELS,
+    NEXT_LABELS,
     NUMERIC_FIELDS,
+    PERIOD_LABELS,
 )
 from ltv_features.errors import ContractBroken
 from ltv_features.project import Examples
@@ -40,10 +43,13 @@ class Extra:
     width: int
 
 
-def value_extras(periods: int) -> tuple[Extra, ...]:
-    """The label columns of a value block."""
+def value_extras(periods: int, named: int = 0) -> tuple[Extra, ...]:
+    """The label columns of a value block: by period, of the next purchase, and by named period where there are any."""
     kinds = {name: "float64" if name == "spend_minor" else "float32" for name in LABEL_FIELDS}
-    return tuple(Extra(LABEL_PREFIX + name, kind, periods) for name, kind in kinds.items())
+    widths = {name: (kind, periods) for name, kind in kinds.items()}
+    widths |= dict.fromkeys(PERIOD_LABELS, ("float64", periods)) | dict.fromkeys(NEXT_LABELS, ("float64", 1))
+    widths |= {name: ("float64", named) for name in NAMED_LABELS if named}
+    return tuple(Extra(LABEL_PREFIX + name, kind, width) for name, (kind, width) in widths.items())
 
 
 BASKET_EXTRAS = (Extra("target_item_no", "int32", MAX_BASKET), Extra("target_size", "int32", 1))

@@ -39,6 +39,33 @@ class Rates(Section):
     max_age_days: Annotated[int, Field(ge=0, le=30)] = 0
 
 
+def _a_day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+class NamedPeriod(Section):
+    """A period of the calendar that is a horizon of its own: it begins on a day of every year, or on stated dates."""
+
+    every_year: Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")] | None = None
+    on: list[Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_a_day)]] = []
+    days: Annotated[int, Field(ge=1, le=366)]
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "NamedPeriod":
+        if (self.every_year is None) == (not self.on):
+            raise ValueError("give either every_year = 'MM-DD' or on = ['YYYY-MM-DD', ...], not both or none")
+        if self.every_year:
+            _a_day(f"2026-{self.every_year}")  # a year without a leap day: the 29th of February is no day of every year
+        return self
+
+    def begins(self, year: int) -> list[date]:
+        """The days of that year on which it begins."""
+        if self.every_year:
+            return [date.fromisoformat(f"{year}-{self.every_year}")]
+        return [day for day in map(date.fromisoformat, self.on) if day.year == year]
+
+
 class ShopSettings(Section):
     """What the shop counts in and how far ahead it looks."""
 
@@ -46,6 +73,7 @@ class ShopSettings(Section):
     minor_digits: Annotated[int, Field(ge=0, le=4)] = 2
     rates: Rates | None = None
     horizons_days: Annotated[list[Annotated[int, Field(ge=1, le=730)]], Field(min_length=1)] = [30, 90]
+    named_periods: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], NamedPeriod] = {}
 
     @model_validator(mode="after")
     def _ascending(self) -> "ShopSettings":
@@ -58,11 +86,6 @@ class ShopSettings(Section):
         """Consecutive half-open periods whose running sums are the horizons: [0, 30), [30, 90), ..."""
         starts = [0, *self.horizons_days[:-1]]
         return list(zip(starts, self.horizons_days, strict=True))
-
-
-def _a_day(text: str) -> str:
-    date.fromisoformat(text)
-    return text
 
 
 class IngestSettings(Section):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from ltv_features.calendar_periods import NamedDates
 from ltv_features.cutoffs import Buyers, Origin, Sampling
 
 AT_ORIGIN = -1
@@ -40,6 +41,7 @@ class ExamplePlan:
     periods_days: tuple[tuple[int, int], ...]
     validation_share: float
     seed: int
+    named: tuple[NamedDates, ...] = ()
 
 
 def value_plan(origins: Sequence[Origin], **settings: Any) -> ExamplePlan:

@@ -6,6 +6,7 @@ states of one cut-off and one chunk of examples, never all examples. NumPy and A
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from ltv_features import baskets, labels, project, sampling, state
 from ltv_features.arrow import arrow_schema
-from ltv_features.blocks import TOKEN_TYPES
+from ltv_features.blocks import LABEL_PREFIX, TOKEN_TYPES, value_extras
 from ltv_features.contract import KERNEL_EVENTS, LABEL_FIELDS, MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
 from ltv_features.cutoffs import BASKET_WINDOW_DAYS, midnight_us
 from ltv_features.example_plan import AT_ORIGIN, ExamplePlan, Use
@@ -39,8 +40,8 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """An example before it lies in blocks. `weights`: one a use of the point, 0 where the sample leaves it out. `labels`:
-uses x LABEL_FIELDS x periods, or of a basket its target (size, then items). `tally`: not an example but counts of this
-partition: uses x (TALLY, then the sums of NEVER_FIELDS x periods over users that never bought)."""
+uses x all values of `blocks.value_extras`, or of a basket its target (size, then items). `tally`: not an example but
+counts of this partition: uses x (TALLY, then the sums of NEVER_FIELDS x periods over users that never bought)."""
 
 
 def example_rows(batches: Iterable[pa.RecordBatch], plan: ExamplePlan) -> Iterator[pa.RecordBatch]:
@@ -105,7 +106,7 @@ def _rows_of_point(
     point = plan.points[number]
     cutoff_us = midnight_us(point.day)
     by_use = np.stack([weights[use.origin][:, use.cutoff_no] for use in point.uses], axis=1)
-    answers = np.stack([_answers(events, people.keys, cutoff_us, use, plan) for use in point.uses], axis=1)
+    answers = np.stack([_answers(events, people.keys, point.day, use, plan) for use in point.uses], axis=1)
     bought: Array = np.less(people.bought_us, cutoff_us)
     aimless = np.zeros_like(by_use, dtype=bool)
     if plan.kind == "basket":
@@ -126,18 +127,29 @@ def _rows_of_point(
         yield _batch(examples, lists, sampling.order_hash(examples.user_key, point.day, seed=plan.seed), number)
 
 
-def _answers(events: pa.Table, keys: Array, cutoff_us: int, use: Use, plan: ExamplePlan) -> Array:
-    """Labels [N, fields x periods], or the next basket [N, 1 + MAX_BASKET]; zeros where no future is known yet."""
-    days = BASKET_WINDOW_DAYS if plan.kind == "basket" else plan.periods_days[-1][1]
-    until_us = cutoff_us if use.until is None else min(midnight_us(use.until), cutoff_us + days * MICROS_PER_DAY)
-    window = _between(events, cutoff_us, until_us)
+def _answers(events: pa.Table, keys: Array, day: date, use: Use, plan: ExamplePlan) -> Array:
+    """Labels [N, widths of value_extras] or the next basket [N, 1 + MAX_BASKET]; zeros where no future is known yet."""
+    cutoff_us = midnight_us(day)
+    seen_us = cutoff_us if use.until is None else midnight_us(use.until)
     if plan.kind == "basket":
+        until_us = min(seen_us, cutoff_us + BASKET_WINDOW_DAYS * MICROS_PER_DAY)
+        window = _between(events, cutoff_us, until_us)
         items, sizes = baskets.next_baskets(window, keys, cutoff_us=cutoff_us, until_us=until_us)
         return np.asarray(np.concatenate([sizes[:, None], items], axis=1), dtype=np.float64)
-    seen_us = cutoff_us if use.until is None else midnight_us(use.until)
-    periods = plan.periods_days
-    made = labels.labels(window, user_keys=keys, cutoff_us=cutoff_us, periods_days=periods, observed_until_us=seen_us)
-    return np.concatenate([made[field].astype(np.float64) for field in LABEL_FIELDS], axis=1)
+    horizon_us = cutoff_us + plan.periods_days[-1][1] * MICROS_PER_DAY
+    window = _between(events, cutoff_us, min(seen_us, horizon_us))
+    made: dict[str, Array] = {}
+    for of_periods in (labels.labels, labels.further_labels):
+        made |= of_periods(
+            window, user_keys=keys, cutoff_us=cutoff_us, periods_days=plan.periods_days, observed_until_us=seen_us
+        )
+    if plan.named:
+        after = [period.after(day) for period in plan.named]
+        spans = [None if span is None else (midnight_us(span[0]), midnight_us(span[1])) for span in after]
+        window = _between(events, cutoff_us, seen_us)
+        made |= labels.named_labels(window, user_keys=keys, windows_us=spans, observed_until_us=seen_us)
+    wanted = [extra.name.removeprefix(LABEL_PREFIX) for extra in value_extras(len(plan.periods_days), len(plan.named))]
+    return np.concatenate([made[name].astype(np.float64) for name in wanted], axis=1)
 
 
 def _between(events: pa.Table, start_us: int, end_us: int) -> pa.Table:
@@ -153,7 +165,8 @@ def _tally_row(counts: Sequence[Array], answers: Array, plan: ExamplePlan, numbe
     totals = np.stack([np.full(uses, never.sum()), *[count.sum(axis=0) for count in counts[1:]]], axis=1)
     sums = np.zeros((uses, 0))
     if plan.kind == "value":
-        by_field = answers[never].sum(axis=0).reshape(uses, len(LABEL_FIELDS), -1)
+        by_period = answers[never, :, : len(LABEL_FIELDS) * len(plan.periods_days)].sum(axis=0)
+        by_field = by_period.reshape(uses, len(LABEL_FIELDS), -1)
         sums = by_field[:, [LABEL_FIELDS.index(name) for name in NEVER_FIELDS]].reshape(uses, -1)
     row: dict[str, Any] = {field.name: [[]] for field in ROW_SCHEMA if pa.types.is_list(field.type)}
     row |= {"order_hash": [0], "user_key": [0], "user_id": [""], "point": [number]}

@@ -1,6 +1,6 @@
 """From the events of a lake to a shard set: one exchange by user, the kernel, one sort by hash, the block writer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from ltv_features import cutoffs
-from ltv_features.config import ExampleSettings
+from ltv_features.calendar_periods import hold_mature, named_dates
+from ltv_features.config import ExampleSettings, ShopSettings
 from ltv_features.contract import PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.cutoffs import Buyers, Origin, Sampling
 from ltv_features.errors import InputMissing
@@ -84,10 +85,12 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
     )
 
 
-def plans(
-    facts: LogFacts, as_of: date, settings: ExampleSettings, periods_days: Sequence[tuple[int, int]]
-) -> list[ExamplePlan]:
-    """The plan of the value set, and of the basket set where the log has items."""
+def plans(facts: LogFacts, as_of: date, settings: ExampleSettings, shop: ShopSettings) -> list[ExamplePlan]:
+    """The plan of the value set, and of the basket set where the log has items.
+
+    Raises InputMissing where no cut-off, or a named period of the calendar, can be learned from the log.
+    """
+    periods_days = shop.periods_days
     rule = Sampling.of(settings, facts.buyers.before(as_of))
 
     def shaped(origins: list[Origin], per_user: int | None) -> dict[str, Any]:
@@ -100,7 +103,9 @@ def plans(
         }
 
     value = cutoffs.value_origins(as_of, facts.first_day, facts.buyers, settings, periods_days[-1][1])
-    made = [value_plan(value, **shaped(value, rule.per_user))]
+    named = named_dates(shop.named_periods, facts.first_day, as_of)
+    hold_mature(named, value[-1].cutoffs, as_of)
+    made = [value_plan(value, **shaped(value, rule.per_user), named=named)]
     basket = cutoffs.basket_origins(as_of, facts.first_day, facts.buyers, settings) if facts.items else []
     if basket and basket[-1].day == as_of:
         made.append(basket_plan(basket, **shaped(basket, None)))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltv_features.contract import LABEL_FIELDS, MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
+from ltv_features.contract import LABEL_FIELDS, MICROS_PER_DAY, NAMED_LABELS, NEXT_LABELS, PROFILE_TYPE_ID, TYPE_ID
 from ltv_features.ragged import Array, Columns, order_by, run_starts, take
 
 
@@ -46,6 +46,63 @@ def labels(
         made["mask"][:, number] = float(seen > 0)
         made["exposure"][:, number] = seen / (finish - begin)
     return {name: values if name == "spend_minor" else values.astype(np.float32) for name, values in made.items()}
+
+
+def further_labels(
+    events: pa.Table,
+    *,
+    user_keys: npt.NDArray[np.int64],
+    cutoff_us: int,
+    periods_days: Sequence[tuple[int, int]],
+    observed_until_us: int,
+) -> dict[str, Array]:
+    """PERIOD_LABELS [N, P] and NEXT_LABELS [N, 1]; the next purchase is looked for up to the longest horizon.
+
+    Arguments as of `labels`. A next order's value counts its lines within the same window, refunds aside.
+    """
+    place = np.argsort(user_keys, kind="stable")
+    until = max(cutoff_us, min(observed_until_us, cutoff_us + periods_days[-1][1] * MICROS_PER_DAY))
+    rows = _after_cutoff(events, user_keys[place], cutoff_us, until)
+    lines = take(rows, rows["is_line"])
+    gross = np.zeros((len(place), len(periods_days)))
+    for number, (start, end) in enumerate(periods_days):
+        begin, finish = cutoff_us + start * MICROS_PER_DAY, cutoff_us + end * MICROS_PER_DAY
+        gross[place, number] = _count(lines, begin, finish, len(place), lines["net_minor"])
+    order = order_by(lines["who"], lines["ts_us"], lines["order_key"])
+    first = take(lines, order[run_starts(lines["who"][order])])
+    next_us, next_order, seen = np.full(len(place), until), np.zeros(len(place), np.int64), np.zeros(len(place), bool)
+    next_us[first["who"]], next_order[first["who"]], seen[first["who"]] = first["ts_us"], first["order_key"], True
+    of_next = lines["order_key"] == next_order[lines["who"]]
+    value = np.bincount(lines["who"][of_next], lines["net_minor"][of_next], minlength=len(place))
+    made: dict[str, Array] = {"gross_minor": gross}
+    for name, column in zip(NEXT_LABELS, ((next_us - cutoff_us) / MICROS_PER_DAY, seen, value), strict=True):
+        made[name] = np.zeros((len(place), 1))
+        made[name][place, 0] = column
+    return made
+
+
+def named_labels(
+    events: pa.Table,
+    *,
+    user_keys: npt.NDArray[np.int64],
+    windows_us: Sequence[tuple[int, int] | None],
+    observed_until_us: int,
+) -> dict[str, Array]:
+    """NAMED_LABELS [N, K] of the windows [begin, end) in microseconds; None where a period has no further occurrence.
+
+    A window that is not mature as a whole has mask 0 and no other label.
+    """
+    place = np.argsort(user_keys, kind="stable")
+    made: dict[str, Array] = {name: np.zeros((len(place), len(windows_us))) for name in NAMED_LABELS}
+    for number, window in enumerate(windows_us):
+        if window is None or window[1] > observed_until_us:
+            continue
+        rows = _after_cutoff(events, user_keys[place], *window)
+        lines = take(rows, rows["is_line"])
+        made["named_spend_minor"][place, number] = _count(rows, *window, len(place), rows["net_minor"])
+        made["named_purchased"][place, number] = _count(lines, *window, len(place)) > 0
+        made["named_mask"][:, number] = 1.0
+    return made
 
 
 def _count(rows: Columns, begin_us: int, end_us: int, users: int, weights: Array | None = None) -> Array:

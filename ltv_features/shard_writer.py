@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from ltv_features import blocks, files, project, sampling
 from ltv_features.blocks import Layout
-from ltv_features.contract import LABEL_FIELDS, MAX_BASKET
 from ltv_features.example_plan import AT_ORIGIN, ExamplePlan
 from ltv_features.example_rows import NEVER_FIELDS, TALLY
 from ltv_features.shelf import Fact, Shelf
@@ -28,7 +27,9 @@ FACT_SCHEMA = pa.schema([("fact", pa.string())])
 
 def extras_of(plan: ExamplePlan) -> tuple[blocks.Extra, ...]:
     """The columns beside the features in the blocks of this plan."""
-    return blocks.value_extras(len(plan.periods_days)) if plan.kind == "value" else blocks.BASKET_EXTRAS
+    if plan.kind == "basket":
+        return blocks.BASKET_EXTRAS
+    return blocks.value_extras(len(plan.periods_days), len(plan.named))
 
 
 def write_shards(
@@ -134,16 +135,16 @@ class _Desk:
 
     @property
     def _answer_width(self) -> int:
-        return 1 + MAX_BASKET if self.plan.kind == "basket" else len(LABEL_FIELDS) * len(self.plan.periods_days)
+        return sum(extra.width for extra in extras_of(self.plan))
 
     def _extras(self, answer: Array) -> dict[str, Array]:
         """The flat answer of each row as named columns [N, width]."""
         if self.plan.kind == "basket":
             return {"target_item_no": answer[:, 1:].astype(np.int32), "target_size": answer[:, :1].astype(np.int32)}
-        by_field = answer.reshape(len(answer), len(LABEL_FIELDS), len(self.plan.periods_days))
-        kinds = {extra.name: extra.type for extra in extras_of(self.plan)}
-        names = [blocks.LABEL_PREFIX + name for name in LABEL_FIELDS]
-        return {name: by_field[:, place].astype(kinds[name]) for place, name in enumerate(names)}
+        extras = extras_of(self.plan)
+        ends = np.cumsum([extra.width for extra in extras])
+        parts = np.split(answer, ends[:-1], axis=1)
+        return {extra.name: part.astype(extra.type) for extra, part in zip(extras, parts, strict=True)}
 
 
 def _use_of(uses: tuple[Any, ...], origin: int) -> int:

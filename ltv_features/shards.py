@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ltv_features import blocks, files
 from ltv_features.blocks import Layout
+from ltv_features.calendar_periods import NamedDates
 from ltv_features.contract import LENGTH_BUCKETS, SCHEMA_VERSION
 from ltv_features.example_plan import ExamplePlan
 from ltv_features.example_rows import NEVER_FIELDS, TALLY
@@ -60,6 +61,7 @@ def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -
             "input_digest": facts.input_digest,
             "config_digest": facts.config_digest,
             "periods_days": [list(period) for period in plan.periods_days],
+            "named_periods": [_named(period, origin.day) for period in plan.named],
             "aggregates": list(facts.aggregates),
             "cutoffs": _cutoffs(known, plan, number),
             "table_versions": dict(facts.table_versions),
@@ -178,6 +180,12 @@ def _cutoffs(known: list[Fact], plan: ExamplePlan, number: int) -> list[dict[str
             users[fact["no"]] += fact["users"]
     days = plan.origins[number].cutoffs
     return [{"no": no, "date": day.isoformat(), "users": users[no]} for no, day in enumerate(days)]
+
+
+def _named(period: NamedDates, origin: date) -> dict[str, str]:
+    """A named period and its occurrence that a prediction at the origin is about."""
+    starts, ends = period.after(origin) or ("", "")
+    return {"name": period.name, "starts": str(starts), "ends": str(ends)}
 
 
 def _tally(known: list[Fact], plan: ExamplePlan, number: int) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Manifest:
     input_digest: str
     config_digest: str
     periods_days: tuple[tuple[int, int], ...]
+    named_periods: tuple[str, ...]
     aggregates: tuple[str, ...]
     cutoffs: tuple[Cutoff, ...]
     table_versions: Mapping[str, int]
@@ -47,7 +48,8 @@ class Manifest:
 
     def layout(self, length: int) -> Layout:
         """The shape of the blocks of one bucket."""
-        extras = blocks.value_extras(len(self.periods_days)) if self.kind == "value" else blocks.BASKET_EXTRAS
+        periods, named = len(self.periods_days), len(self.named_periods)
+        extras = blocks.value_extras(periods, named) if self.kind == "value" else blocks.BASKET_EXTRAS
         return Layout(length, len(self.aggregates), extras)
 
 
@@ -67,6 +69,7 @@ def load_manifest(folder: str) -> Manifest:
         input_digest=read["input_digest"],
         config_digest=read["config_digest"],
         periods_days=tuple((start, end) for start, end in read["periods_days"]),
+        named_periods=tuple(period["name"] for period in read["named_periods"]),
         aggregates=tuple(read["aggregates"]),
         cutoffs=tuple(Cutoff(**cutoff) for cutoff in read["cutoffs"]),
         table_versions=read["table_versions"],

@@ -173,3 +173,24 @@ def label(
         for name, value in values.items():
             made.setdefault(name, []).append(value)
     return made
+
+
+def next_label(
+    rows: list[Row], *, cutoff_us: int, periods_days: Sequence[tuple[int, int]], observed_until_us: int
+) -> dict[str, list[float]]:
+    """PERIOD_LABELS and NEXT_LABELS of one user."""
+    until = min(observed_until_us, cutoff_us + periods_days[-1][1] * MICROS_PER_DAY)
+    seen = [row for row in rows if row["type"] == TYPE_ID["purchase"] and cutoff_us <= row["ts_us"] < until]
+    gross = []
+    for first_day, last_day in periods_days:
+        start, end = cutoff_us + first_day * MICROS_PER_DAY, cutoff_us + last_day * MICROS_PER_DAY
+        gross.append(sum(row["amount_minor"] for row in seen if start <= row["ts_us"] < end))
+    first = min(((row["ts_us"], row["order_key"]) for row in seen), default=None)
+    waited = (first[0] if first else max(until, cutoff_us)) - cutoff_us
+    value = sum(row["amount_minor"] for row in seen if first and row["order_key"] == first[1])
+    return {
+        "gross_minor": gross,
+        "next_purchase_days": [waited / MICROS_PER_DAY],
+        "next_purchase_seen": [1.0 if first else 0.0],
+        "next_order_minor": [value],
+    }

@@ -104,7 +104,8 @@ def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1) -
             shelf = Shelf(files.join(str(root), "value"), f"{DAY}/{split}", "part-00000", layout)
             part = examples.take(own)
             weight = {"weight": np.ones(len(own), np.float32), "cutoff_no": part.cutoff_no}
-            shelf.add(part, weight | {LABEL_PREFIX + name: values[own] for name, values in labels.items()})
+            further = {extra.name: np.zeros((len(own), extra.width)) for extra in layout.extras}
+            shelf.add(part, weight | further | {LABEL_PREFIX + name: values[own] for name, values in labels.items()})
             told += [json.dumps(fact) for fact in shelf.close()]
     plan = ExamplePlan("value", (Origin(DAY, (date(2026, 1, 1),)),), (), (1.0,), None, PERIODS, 0.1, 1)
     finish(str(root), plan, told, SetFacts(DAY, "input", "config", {"events": 1}, NAMES))

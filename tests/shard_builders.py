@@ -42,7 +42,8 @@ def some_examples(lengths: Sequence[int], first_key: int = 1) -> Examples:
 def some_columns(examples: Examples) -> dict[str, Array]:
     """Weight 1 and labels that repeat the key."""
     labels = {LABEL_PREFIX + name: examples.user_key[:, None] + np.arange(len(PERIODS)) / 10.0 for name in LABEL_FIELDS}
-    return {"weight": np.ones(len(examples.user_key), dtype=np.float32), **labels}
+    further = {extra.name: np.zeros((len(examples.user_key), extra.width)) for extra in value_extras(len(PERIODS))}
+    return {"weight": np.ones(len(examples.user_key), dtype=np.float32), **further, **labels}
 
 
 def some_plan(kind: str = "value") -> ExamplePlan:

@@ -1,6 +1,5 @@
 """Events to shards: features before the cut-off, labels after it, every buyer accounted for, always the same bytes."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,72 +10,13 @@ import pytest
 
 from jobs import build_examples, build_features
 from jobs._entry import Run, Settings
-from ltv_features import baskets, files, kept, labels, project, sampling, state
-from ltv_features.aggregates import NAMES
+from ltv_features import files, kept, project, sampling, state
 from ltv_features.arrow import arrow_schema
-from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, MICROS_PER_DAY, TYPE_ID
-from ltv_features.cutoffs import Origin
-from ltv_features.example_plan import ExamplePlan, basket_plan, value_plan
-from ltv_features.example_rows import ROW_SCHEMA, example_rows
+from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, TYPE_ID
 from ltv_features.schemas import spark_schema
-from ltv_features.shard_writer import write_shards
-from ltv_features.shards import SetFacts, finish
 from ltv_features.tables import Lake
 from ltv_train import data
-
-DAY0 = date(2026, 1, 1)
-AS_OF = DAY0 + timedelta(days=100)
-PERIODS = ((0, 30), (30, 60))
-USERS = 40
-
-
-def us(day: int, hour: int = 10) -> int:
-    return ((DAY0 - date(1970, 1, 1)).days + day) * MICROS_PER_DAY + hour * 3_600_000_000
-
-
-def kernel_events() -> pa.Table:
-    """User u buys every u % 7 + 3 days from day u % 30 on: two lines, item u and item 100; user 40 only looks."""
-    rows = []
-    for user in range(1, USERS):
-        for day in range(user % 30, 100, user % 7 + 3):
-            rows += [event(user, us(day), "purchase", order=user * 1000 + day, item=item) for item in (user, 100)]
-    rows.append(event(USERS, us(5), "view"))
-    rows.append(event(USERS, us(80), "purchase", order=1, item=7))
-    return pa.Table.from_pylist(rows, schema=arrow_schema(KERNEL_EVENTS))
-
-
-def event(user: int, ts_us: int, kind: str, *, order: int = 0, item: int = 0) -> dict[str, object]:
-    zero = {column.name: 0 for column in KERNEL_EVENTS} | {"profile": None}
-    own = {"user_id": f"u{user}", "user_key": user, "ts_us": ts_us, "event_key": ts_us + item, "type": TYPE_ID[kind]}
-    return zero | own | {"order_key": order, "item_no": item, "quantity": 1, "amount_minor": 100 * (order > 0) * user}
-
-
-def plan(kind: str = "value", **changes: object) -> ExamplePlan:
-    """A fold 40 days before as_of and as_of itself, which share a cut-off."""
-    fold, shared, newest = (AS_OF - timedelta(days=back) for back in (40, 72, 30))
-    origins = [Origin(fold, (shared,)), Origin(AS_OF, (shared, newest))]
-    settings = {"shares": (1.0, 1.0), "per_user": None, "periods_days": PERIODS, "validation_share": 0.3, "seed": 1}
-    return (value_plan if kind == "value" else basket_plan)(origins, **settings | changes)
-
-
-def write(root: Path, made: ExamplePlan, parts: Sequence[pa.Table]) -> dict[str, data.Manifest]:
-    """The shards of a plan from events that lie in several partitions of whole users, written by two tasks."""
-    rows = [pa.Table.from_batches(example_rows(part.to_batches(), made), schema=ROW_SCHEMA) for part in parts]
-    whole = pa.concat_tables(rows).sort_by(
-        [("order_hash", "ascending"), ("user_key", "ascending"), ("point", "ascending")]
-    )
-    told = []
-    for task in range(2):
-        own = whole.filter(pa.array(np.abs(whole["order_hash"].to_numpy()) % 2 == task))
-        for fact in write_shards(own.to_batches(max_chunksize=17), made, str(root), task):
-            told += fact.column("fact").to_pylist()
-    finish(str(root), made, told, SetFacts(AS_OF, "input", "config", {"events": 1}, NAMES))
-    return {origin.day.isoformat(): data.load_manifest(f"{root}/{made.kind}/{origin.day}") for origin in made.origins}
-
-
-def by_user(events: pa.Table, partitions: int) -> list[pa.Table]:
-    keys = events["user_key"].to_numpy()
-    return [events.filter(pa.array(keys % partitions == number)) for number in range(partitions)]
+from tests.example_world import AS_OF, DAY0, USERS, by_user, event, kernel_events, plan, us, write
 
 
 @pytest.fixture(scope="module")
@@ -100,23 +40,6 @@ def test_features_see_only_what_is_before_the_cut_off(sets: dict[str, data.Manif
             one, same = arrays.examples.take(np.array([row])), expected.take(np.array([user]))
             for name in one.tokens:
                 np.testing.assert_array_equal(one.tokens[name], same.tokens[name])
-
-
-def test_labels_of_a_shared_cut_off_end_at_each_origin(sets: dict[str, data.Manifest]) -> None:
-    for origin, manifest in sets.items():
-        until = (date.fromisoformat(origin) - DAY0).days
-        arrays = data.read_all(manifest, "train")
-        own = arrays.cutoff_no == 0
-        expected = labels.labels(
-            kernel_events(),
-            user_keys=arrays.examples.user_key[own],
-            cutoff_us=us(28, 0),
-            periods_days=PERIODS,
-            observed_until_us=us(until, 0),
-        )
-        for name, values in expected.items():
-            np.testing.assert_array_equal(arrays.labels[name][own], values)
-        assert arrays.labels["exposure"][own][0, 1] == pytest.approx(min(1.0, (until - 58) / 30))
 
 
 def test_every_buyer_at_every_cut_off_is_one_example(sets: dict[str, data.Manifest]) -> None:
@@ -157,27 +80,6 @@ def test_the_slice_of_a_fold_leaves_out_who_bought_only_later(sets: dict[str, da
     assert sorted(arrays.examples.user_key.tolist()) == list(range(1, USERS)), "user 40 buys on day 80, after day 60"
 
 
-def test_outcomes_of_the_fold_lie_in_the_set_of_as_of_alone(sets: dict[str, data.Manifest]) -> None:
-    fold, as_of = sets
-    outcomes = pq.read_table(f"{sets[as_of].folder}/outcomes.parquet")
-    assert not Path(sets[fold].folder, "outcomes.parquet").exists()
-    assert set(outcomes["origin"].to_pylist()) == {fold}
-    expected = labels.labels(
-        kernel_events(),
-        user_keys=outcomes["user_key"].to_numpy(),
-        cutoff_us=us(60, 0),
-        periods_days=PERIODS,
-        observed_until_us=us(100, 0),
-    )
-    assert outcomes["label_spend_minor"].to_pylist() == expected["spend_minor"].tolist()
-
-
-def test_users_who_never_bought_are_summed_up_not_trained_on(sets: dict[str, data.Manifest]) -> None:
-    """User 40 only looks until day 80, so at the cut-offs of day 28 and day 70; then spends 4,000 in either window."""
-    never = sets[AS_OF.isoformat()].never_bought
-    assert never == {"users": 2, "spend_minor": [4000, 4000], "purchased": [1, 1], "exposure": [2, 1]}
-
-
 def test_changing_an_origins_future_changes_no_byte_of_it(tmp_path: Path, sets: dict[str, data.Manifest]) -> None:
     fold = next(iter(sets))
     late = [event(user, us(60 + user % 40), "purchase", order=9_000_000 + user, item=5) for user in range(1, USERS)]
@@ -213,33 +115,6 @@ def test_split_sample_and_order_do_not_depend_on_each_other() -> None:
     assert (order[held] > 0).mean() == pytest.approx(0.5, abs=0.03)
     other = sampling.order_hash(keys, DAY0 + timedelta(days=7), seed=1)
     assert abs(np.corrcoef(order, other)[0, 1]) < 0.03
-
-
-def test_the_next_basket_is_the_first_order_in_the_window() -> None:
-    rows = [
-        event(1, us(9), "purchase", order=1, item=4),
-        event(1, us(11), "purchase", order=2, item=9),
-        event(1, us(11), "purchase", order=2, item=3),
-        event(1, us(11), "purchase", order=2, item=9),
-        event(1, us(12), "purchase", order=3, item=5),
-        event(2, us(12), "view", item=8),
-        event(3, us(12), "purchase", order=4),
-        event(5, us(40), "purchase", order=6, item=2),
-    ]
-    rows += [event(4, us(13), "purchase", order=5, item=item) for item in range(1, 71)]
-    events = pa.Table.from_pylist(rows, schema=arrow_schema(KERNEL_EVENTS))
-    items, sizes = baskets.next_baskets(events, np.array([4, 3, 2, 1, 99, 5]), cutoff_us=us(10), until_us=us(40))
-    assert sizes.tolist() == [70, 0, 0, 2, 0, 0]
-    assert items[3, :3].tolist() == [3, 9, 0]
-    assert items[0].tolist() == list(range(1, 65))
-
-
-def test_basket_examples_have_a_target_and_the_slice_has_none(tmp_path: Path) -> None:
-    sets = write(tmp_path, plan("basket"), by_user(kernel_events(), 2))
-    train = data.read_all(sets[AS_OF.isoformat()], "train")
-    assert (train.labels["target_size"] > 0).all()
-    assert (train.labels["target_item_no"][:, 0] == train.examples.user_key).all()
-    assert not data.read_all(sets[AS_OF.isoformat()], "slice").labels["target_size"].any()
 
 
 def settings(root: Path) -> Settings:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltv_features.contract import LABEL_FIELDS
-from ltv_features.labels import labels
+from ltv_features.contract import LABEL_FIELDS, NEXT_LABELS, PERIOD_LABELS
+from ltv_features.labels import further_labels, labels, named_labels
 from tests import naive
 from tests.builders import DAY, Row, event, kernel_events, key_of, some_rows
 
@@ -34,12 +34,14 @@ def test_labels_say_what_plain_loops_say(rows: list[Row], users: list[str], cuto
     keys = np.array([key_of(user) for user in users], np.int64)
     times = {"cutoff_us": cutoff * DAY, "observed_until_us": until * DAY}
     made = labels(kernel_events(rows), user_keys=keys, periods_days=PERIODS, **times)
-    assert tuple(made) == LABEL_FIELDS
+    further = further_labels(kernel_events(rows), user_keys=keys, periods_days=PERIODS, **times)
+    assert (tuple(made), tuple(further)) == (LABEL_FIELDS, PERIOD_LABELS + NEXT_LABELS)
     for place, user in enumerate(users):
         own = [row for row in rows if row["user_id"] == user]
         expected = naive.label(own, periods_days=PERIODS, **times)
-        for name in LABEL_FIELDS:
-            assert made[name][place].tolist() == pytest.approx(expected[name], rel=1e-6), name
+        expected |= naive.next_label(own, periods_days=PERIODS, **times)
+        for name, values in (made | further).items():
+            assert values[place].tolist() == pytest.approx(expected[name], rel=1e-6), name
 
 
 def test_periods_are_closed_at_the_start_and_open_at_the_end() -> None:
@@ -87,3 +89,34 @@ def test_users_without_events_get_zeros_in_their_own_place() -> None:
     made = labels_of([event("b", "view", 11)], "cab")
     assert made["active"] == [[0, 0], [0, 0], [1, 0]]
     assert labels_of([], "ab")["mask"] == [[1, 1], [1, 1]]
+
+
+def test_the_next_purchase_is_censored_where_observation_ends() -> None:
+    rows = [
+        event("a", "purchase", 12.5, order_key=1, amount_minor=100),
+        event("a", "purchase", 13, order_key=1, amount_minor=50),
+        event("a", "refund", 14, order_key=1, amount_minor=20), event("a", "purchase", 15, order_key=2, amount_minor=7),
+        event("b", "purchase", 31, order_key=3), event("cc", "purchase", 40, order_key=4),
+    ]  # fmt: skip
+    keys = np.array([key_of(user) for user in ("a", "b", "cc")], np.int64)
+    known = {"user_keys": keys, "cutoff_us": 10 * DAY, "periods_days": PERIODS}
+    made = further_labels(kernel_events(rows), observed_until_us=25 * DAY, **known)
+    assert made["next_purchase_days"].ravel().tolist() == [2.5, 15, 15]
+    assert made["next_purchase_seen"].ravel().tolist() == [1, 0, 0]
+    assert made["next_order_minor"].ravel().tolist() == [150, 0, 0]
+    late = further_labels(kernel_events(rows), observed_until_us=60 * DAY, **known)
+    assert late["next_purchase_days"].ravel().tolist() == [2.5, 20, 20]
+
+
+def test_a_named_period_is_labelled_as_a_whole_or_not_at_all() -> None:
+    rows = [
+        event("a", "purchase", 20, order_key=1, amount_minor=100),
+        event("a", "refund", 22, order_key=1, amount_minor=30),
+        event("a", "purchase", 23, order_key=2, amount_minor=9), event("b", "view", 21),
+    ]  # fmt: skip
+    keys = np.array([key_of(user) for user in ("b", "a")], np.int64)
+    windows = [(20 * DAY, 23 * DAY), (22 * DAY, 26 * DAY), None]
+    made = named_labels(kernel_events(rows), user_keys=keys, windows_us=windows, observed_until_us=25 * DAY)
+    assert made["named_mask"].tolist() == [[1, 0, 0], [1, 0, 0]]
+    assert made["named_spend_minor"].tolist() == [[0, 0, 0], [70, 0, 0]]
+    assert made["named_purchased"].tolist() == [[0, 0, 0], [1, 0, 0]]
