@@ -18,7 +18,7 @@ def main(run: Run) -> None:
     states_digest = users.states_digest(lake, run.as_of)
     model = serving(lake, run.as_of, "value")
     digest = users.scores_digest(lake, states_digest, model, settings.score, settings.shop)
-    scorer = users.scorer_of(model, settings.lake.root, run.as_of, 10**settings.shop.minor_digits)
+    scorer = users.scorer_of(model, settings.lake.root, run.as_of, settings.shop)
     table = contract.scores(scorer.horizons_days)
     users.hold_horizons(scorer, settings.shop.horizons_days)
     staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")

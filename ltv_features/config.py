@@ -67,12 +67,18 @@ class NamedPeriod(Section):
 
 
 class ShopSettings(Section):
-    """What the shop counts in and how far ahead it looks."""
+    """What the shop counts in and how far ahead it looks.
+
+    `discount_rate` is of a year; `profit_margin` and `lifetime_years` are for the simple lifetime value alone.
+    """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     minor_digits: Annotated[int, Field(ge=0, le=4)] = 2
     rates: Rates | None = None
     horizons_days: Annotated[list[Annotated[int, Field(ge=1, le=730)]], Field(min_length=1)] = [30, 90]
+    discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    profit_margin: Annotated[float, Field(gt=0, le=1)] = 1.0
+    lifetime_years: Annotated[float, Field(gt=0)] = 3.0
     named_periods: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], NamedPeriod] = {}
 
     @model_validator(mode="after")

@@ -17,6 +17,8 @@ def scores(horizons_days: Sequence[int]) -> Table:
     for name, kind, meaning in by_horizon:
         columns += [Column(name.format(h), kind, meaning.format(h)) for h in horizons_days]
     columns += [
+        Column("pltv_discounted", "float64", "the longest horizon's pltv, discounted by period, currency units"),
+        Column("simple_ltv", "float64", "mean profit an order x orders a year x lifetime years, currency units"),
         Column("value_decile", "int32", "1 = best tenth by the longest horizon's pltv"),
         Column("value_tier", "string", "high, middle or low"),
         Column("score_source", "string", "model, model_through_anchor, segment_mean or fallback"),

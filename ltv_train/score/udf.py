@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ltv_features import lifetime
 from ltv_features.contract import MICROS_PER_DAY
 from ltv_features.errors import LtvError
 from ltv_features.project import Examples, project
@@ -31,7 +32,7 @@ class Scorer:
     """Everything a worker needs, as plain values: the bundle, the night, horizons, and what non-buyers are worth.
 
     `never_mean_minor` and `never_purchase` [H] are for users without an order; `minor_per_unit` turns minor units into
-    units of the currency; `source` is what a row says the model's number came from.
+    units of the currency; `source` is what a row says the model's number came from; the last three are those of [shop].
     """
 
     bundle: str
@@ -42,6 +43,9 @@ class Scorer:
     never_purchase: tuple[float, ...]
     minor_per_unit: int
     source: str = MODEL
+    discount_rate: float = 0.1
+    profit_margin: float = 1.0
+    lifetime_years: float = 3.0
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Scored rows for states, batch by batch: user_id, as_of, measures by horizon, source, model_digest."""
@@ -66,6 +70,11 @@ class Scorer:
         columns: dict[str, Any] = {"user_id": examples.user_id, "as_of": [self.as_of] * len(examples)}
         for pattern, name in _MEASURES:
             columns |= {pattern.format(days): made[name][:, h] for h, days in enumerate(self.horizons_days)}
+        orders, _, _, age_days, mean_order = examples.anchor.T
+        columns["pltv_discounted"] = lifetime.discounted(made["mean"], self.horizons_days, self.discount_rate)
+        columns["simple_ltv"] = lifetime.simple(
+            orders, mean_order / self.minor_per_unit, age_days, years=self.lifetime_years, margin=self.profit_margin
+        )
         columns |= {"score_source": source.tolist(), "model_digest": [self.digest] * len(examples)}
         return pa.RecordBatch.from_pydict(columns)
 

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from ltv_features import files
 from ltv_features.as_of import users_as_of
+from ltv_features.config import ShopSettings
 from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
 from ltv_features.digest import digest_of
 from ltv_features.errors import BundleRefused, InputMissing
@@ -53,7 +54,7 @@ def scores_digest(lake: Lake, states: str, model: Mapping[str, Any], *settings: 
     return digest_of("score_users", states, lake.version(USERS.name), model["digest"], *settings)
 
 
-def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: int) -> Scorer:
+def scorer_of(model: Mapping[str, Any], root: str, as_of: date, shop: ShopSettings) -> Scorer:
     """The worker's half of scoring for one promotion; its bundle is verified here, once, before any work."""
     bundle = load(files.join(root, model["bundle"]))
     never = bundle.config.get("never_bought") or {}
@@ -66,7 +67,10 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, minor_per_unit: 
         horizons_days=bundle.horizons_days,
         never_mean_minor=tuple(never.get("mean_minor", nothing)),
         never_purchase=tuple(never.get("p_purchase", nothing)),
-        minor_per_unit=minor_per_unit,
+        minor_per_unit=10**shop.minor_digits,
+        discount_rate=shop.discount_rate,
+        profit_margin=shop.profit_margin,
+        lifetime_years=shop.lifetime_years,
         source=MODEL if trained == len(bundle.horizons_days) else THROUGH_ANCHOR,
     )
 
@@ -91,7 +95,7 @@ def ranked(scores: DataFrame, table: Table, settings: ScoreSettings, input_diges
 
     Cut points come from a group-by on rounded values, so the window runs over distinct values and never over users.
     """
-    longest = [c.name for c in table.columns if c.name.startswith("pltv_") and not c.name.endswith("_p50")][-1]
+    longest = [c.name for c in table.columns if c.name.startswith("pltv_") and c.name[5:].isdigit()][-1]
     rounded = F.round(F.col(longest), _ROUND).alias("_value")
     counted = scores.groupBy(rounded).agg(F.count("*").alias("_n"))
     order = Window.orderBy(F.desc("_value"))

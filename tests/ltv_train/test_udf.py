@@ -8,6 +8,7 @@ import pytest
 
 from ltv_features import state
 from ltv_features.arrow import arrow_schema
+from ltv_features.config import ShopSettings
 from ltv_features.contract import KERNEL_EVENTS, TYPE_ID, scores
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import BundleRefused
@@ -72,6 +73,17 @@ def test_money_leaves_in_units_of_the_currency() -> None:
     assert yen["anna"]["pltv_30"] == 2_000
 
 
+def test_lifetime_value_is_also_said_discounted_and_by_the_simple_formula() -> None:
+    """anna's one order of yesterday counts as if she were 28 days old; cleo, who never bought, has no simple value."""
+    made = scorer(discount_rate=0.2, profit_margin=0.5, lifetime_years=2.0)
+    rows = rows_of(made.scored(states({"anna": 2_800}, visitors=("cleo",)), Mirror()))
+    today = 28 / 1.2 ** (15 / 365) + 28 / 1.2 ** (60 / 365)
+    assert rows["anna"]["pltv_discounted"] == pytest.approx(today)
+    assert rows["anna"]["simple_ltv"] == pytest.approx(28 * 0.5 * 365 / 28 * 2)
+    assert rows["cleo"]["pltv_discounted"] == pytest.approx(1.5 / 1.2 ** (15 / 365) + 3.0 / 1.2 ** (60 / 365))
+    assert rows["cleo"]["simple_ltv"] == 0.0
+
+
 def test_who_never_bought_gets_the_segment_mean_and_the_model_is_not_asked() -> None:
     model = Mirror()
     rows = rows_of(scorer().scored(states({}, visitors=("cleo", "emil")), model))
@@ -112,7 +124,7 @@ def test_a_horizon_that_nobody_saw_whole_is_marked_in_the_source(tmp_path: Path)
         built = next(each for each in fit_baselines(material) if each.name == "spend_rate")
         anchors = material.anchors.at_origin()
         made = bundle.write(tmp_path, kind=built.kind, config=built.config, files=built.files, anchors=anchors)
-        ours = users.scorer_of({"bundle": made.digest}, str(tmp_path), NIGHT, 100)
+        ours = users.scorer_of({"bundle": made.digest}, str(tmp_path), NIGHT, ShopSettings())
         rows = rows_of(ours.scored(states({"anna": 2_000}, visitors=("cleo",)), predict.open_predictor(made)))
         assert [rows["anna"]["score_source"], rows["cleo"]["score_source"]] == [source, "segment_mean"]
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs import score_users
 from ltv_features import contract, features
+from ltv_features.config import ShopSettings
 from ltv_features.cutoffs import midnight_us
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.increment import inputs_of
@@ -73,7 +74,7 @@ def test_who_never_bought_gets_the_mean_of_those_who_never_bought(scores: dict[s
 
 def test_the_same_bits_come_out_of_any_number_of_partitions(lake: Lake) -> None:
     run_states = users.eligible_states(lake, NIGHT)
-    scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, 100)
+    scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, ShopSettings())
     said = []
     for partitions in (1, 2, 7):
         rows = users.score(run_states.repartition(partitions), scorer, TABLE).collect()
@@ -113,7 +114,7 @@ def test_who_makes_the_model_fail_has_a_row_and_a_note_in_quarantine(
 
 
 def test_a_model_of_other_horizons_is_refused(lake: Lake) -> None:
-    scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, 100)
+    scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, ShopSettings())
     users.hold_horizons(scorer, [30, 90])
     with pytest.raises(BundleRefused, match=r"expected horizons of \[30, 60\] days.*actual \[30, 90\]"):
         users.hold_horizons(scorer, [30, 60])
