@@ -116,7 +116,7 @@ WISHES = (
 )
 NOTES = (
     *(Rule(f"{fact}_capped", above(fact, "cap"), "set to the shop's own limit", "note") for fact in _CAPPED),
-    *(Rule(f"{fact}filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),
+    *(Rule(f"{fact}_filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),
 )
 
 RULES = (*ERRORS, *WISHES)
@@ -148,3 +148,9 @@ def _found(rules: Sequence[Rule], limits: Limits) -> Column:
 def only_wished(rules: Column) -> Column:
     """Whether a row is refused by the shop's wishes alone."""
     return (F.size(rules) > 0) & (F.size(F.array_except(rules, F.array(*map(F.lit, WISH_IDS)))) == 0)
+
+
+if __name__ == "__main__":
+    for each in (*RULES, *NOTES):
+        print(f"{each.id:<24} {each.severity:<6} {each.message}")
+    print(f"{CONFLICT:<24} {'error':<6} another row of this source says something else under the same event id")

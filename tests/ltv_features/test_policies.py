@@ -40,6 +40,8 @@ def test_a_blank_value_is_filled_where_its_event_type_has_one_and_counted(lake: 
         ("review", "s1", 0, 0, 3, 0, None),
         ("view", None, 0, 0, 0, 5, None),
     }
+    noted = {f"{fact}_filled": 1 for fact in ("quantity", "item", "currency", "rating", "dwell_seconds")}
+    assert lake.read("quality").first()["noted"] == noted
 
 
 def test_a_blank_amount_is_filled_in_currency_units(lake: Lake, tmp_path: Path) -> None:
