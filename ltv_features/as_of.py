@@ -1,12 +1,14 @@
 """The only door to time: events and profiles as they were known before a date, at a pinned version when given."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.contract import EVENTS, USERS
+from ltv_features.contract import EVENTS, LINKS, USERS
 from ltv_features.errors import InputMissing
+from ltv_features.links import with_customers
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -16,9 +18,24 @@ def on_night(night: date) -> Column:
     return F.col("as_of") == F.lit(night)
 
 
-def events_as_of(lake: Lake, as_of: date, version: int | None = None, *, since: date | None = None) -> DataFrame:
-    """Events that happened before `as_of`, and not before `since` when given."""
-    return happened_before(lake.read(EVENTS.name, version), as_of, since=since)
+def events_as_of(
+    lake: Lake, as_of: date, versions: Mapping[str, int] | None = None, *, since: date | None = None
+) -> DataFrame:
+    """Events of customers that happened before `as_of`, and not before `since` when given.
+
+    Those of visitors count where a link known before `as_of` tells the customer; `known_ts` says since when.
+    """
+    pinned = versions or {}
+    events = happened_before(lake.read(EVENTS.name, pinned.get(EVENTS.name)), as_of, since=since)
+    return with_customers(events, links_as_of(lake, as_of, versions))
+
+
+def links_as_of(lake: Lake, as_of: date, versions: Mapping[str, int] | None = None) -> DataFrame | None:
+    """Links known before `as_of`; None where there are none, or none at the pinned versions."""
+    if not lake.exists(LINKS.name) or (versions is not None and LINKS.name not in versions):
+        return None
+    rows = lake.read(LINKS.name, (versions or {}).get(LINKS.name))
+    return rows.where(F.col("linked_ts") < F.lit(midnight(as_of)))
 
 
 def happened_before(events: DataFrame, as_of: date, *, since: date | None = None) -> DataFrame:

@@ -21,7 +21,7 @@ def write(events: DataFrame, lake: Lake, plan: ExamplePlan, root: str, versions:
     attributes = lake.read(ITEMS.name, versions[ITEMS.name]).select("item_no", "item_id", "category_no", "brand_no")
     for origin in plan.origins:
         folder = files.join(root, plan.kind, origin.day.isoformat())
-        known = events.where(F.col("ts_us") < F.lit(midnight_us(origin.day)))
+        known = events.where(F.greatest("ts_us", "known_us") < F.lit(midnight_us(origin.day)))
         items = features.user_items(known, origin.day)
         items.write.mode("overwrite").parquet(files.join(folder, "user_items.parquet"))
         sold = item_statistics(known, origin.day).join(attributes, on="item_no", how="inner")

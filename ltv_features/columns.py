@@ -56,4 +56,6 @@ def mapped_columns(source: SourceSettings) -> list[str]:
         named += [*users.attributes, *users.sensitive]
     if source.items:
         named += list(source.items.model_dump().values())
+    if source.links:
+        named += [source.links.visitor, source.links.user, source.links.time]
     return list(dict.fromkeys(column for column in named if column))

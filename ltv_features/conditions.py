@@ -55,7 +55,7 @@ class Limits:
     fill_blank: tuple[str, ...] = ()
     caps: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """By fact the shop's own limit, in the units of its column, and what to do above it."""
-    text_ids: tuple[str, ...] = ("event_id", "user_id", "item_id", "order_id", "promotion_id")
+    text_ids: tuple[str, ...] = ("event_id", "user_id", "visitor_id", "item_id", "order_id", "promotion_id")
     """Ids that came as text; numbers cannot be too long or hold control signs."""
 
 

@@ -71,7 +71,8 @@ class _People:
     @classmethod
     def of(cls, events: pa.Table) -> "_People":
         """An undated profile (1970-01-01) does not make a user known."""
-        ts, kind = events.column("ts_us").to_numpy(), events.column("type").to_numpy()
+        ts = np.maximum(events.column("ts_us").to_numpy(), events.column("known_us").to_numpy())
+        kind = events.column("type").to_numpy()
         keys, place = np.unique(events.column("user_key").to_numpy(), return_inverse=True)
         undated = (kind == PROFILE_TYPE_ID) & (ts == 0)
         return cls(
@@ -133,11 +134,11 @@ def _answers(events: pa.Table, keys: Array, day: date, use: Use, plan: ExamplePl
     seen_us = cutoff_us if use.until is None else midnight_us(use.until)
     if plan.kind == "basket":
         until_us = min(seen_us, cutoff_us + BASKET_WINDOW_DAYS * MICROS_PER_DAY)
-        window = _between(events, cutoff_us, until_us)
+        window = _between(events, cutoff_us, until_us, seen_us)
         items, sizes = baskets.next_baskets(window, keys, cutoff_us=cutoff_us, until_us=until_us)
         return np.asarray(np.concatenate([sizes[:, None], items], axis=1), dtype=np.float64)
     horizon_us = cutoff_us + plan.periods_days[-1][1] * MICROS_PER_DAY
-    window = _between(events, cutoff_us, min(seen_us, horizon_us))
+    window = _between(events, cutoff_us, min(seen_us, horizon_us), seen_us)
     made: dict[str, Array] = {}
     for of_periods in (labels.labels, labels.further_labels):
         made |= of_periods(
@@ -146,16 +147,19 @@ def _answers(events: pa.Table, keys: Array, day: date, use: Use, plan: ExamplePl
     if plan.named:
         after = [period.after(day) for period in plan.named]
         spans = [None if span is None else (midnight_us(span[0]), midnight_us(span[1])) for span in after]
-        window = _between(events, cutoff_us, seen_us)
+        window = _between(events, cutoff_us, seen_us, seen_us)
         made |= labels.named_labels(window, user_keys=keys, windows_us=spans, observed_until_us=seen_us)
     wanted = [extra.name.removeprefix(LABEL_PREFIX) for extra in value_extras(len(plan.periods_days), len(plan.named))]
     return np.concatenate([made[name].astype(np.float64) for name in wanted], axis=1)
 
 
-def _between(events: pa.Table, start_us: int, end_us: int) -> pa.Table:
+def _between(events: pa.Table, start_us: int, end_us: int, seen_us: int) -> pa.Table:
+    """Events in [start, end) of whom it was known before `seen_us` whose they are; `events` are in order of time."""
     ts = events.column("ts_us").to_numpy()
     first, last = np.searchsorted(ts, [start_us, end_us])
-    return events.slice(int(first), int(last - first))
+    inside = events.slice(int(first), int(last - first))
+    late = inside.column("known_us").to_numpy() >= seen_us
+    return inside.filter(pa.array(~late)) if late.any() else inside
 
 
 def _tally_row(counts: Sequence[Array], answers: Array, plan: ExamplePlan, number: int) -> pa.RecordBatch:

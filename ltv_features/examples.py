@@ -56,9 +56,10 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
     """The facts of the kernel events before as_of. Raises InputMissing when nobody bought anything."""
     happened = F.col("type") != F.lit(PROFILE_TYPE_ID)
     bought = F.col("type") == F.lit(TYPE_ID["purchase"])
+    known_us = F.greatest("ts_us", "known_us")
     by_user = events.groupBy("user_key").agg(
-        F.min(F.when(happened, F.col("ts_us"))).alias("first_us"),
-        F.min(F.when(bought, F.col("ts_us"))).alias("bought_us"),
+        F.min(F.when(happened, known_us)).alias("first_us"),
+        F.min(F.when(bought, known_us)).alias("bought_us"),
         F.sum(happened.cast("long")).alias("events"),
         F.max(F.when(bought, F.col("item_no"))).alias("item_no"),
     )

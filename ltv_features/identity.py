@@ -50,8 +50,8 @@ def _hash_128(source: str, columns: Sequence[Column]) -> Column:
 
 
 SAID = (
-    "user_id", "event_type", "event_ts", "order_id", "item_id", "quantity", "amount_minor", "discount_minor",
-    "currency", "rating", "dwell_seconds", "promotion_id",
+    "user_id", "visitor_id", "event_type", "event_ts", "order_id", "item_id", "quantity", "amount_minor",
+    "discount_minor", "currency", "rating", "dwell_seconds", "promotion_id",
 )  # fmt: skip
 """The columns of an event that two rows with one own id must agree in; what differs is a conflict, not a duplicate."""
 

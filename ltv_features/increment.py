@@ -13,11 +13,12 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import events_as_of, midnight, users_as_of
-from ltv_features.contract import EVENTS, ITEMS, NEVER_US, SCHEMA_VERSION, USERS
+from ltv_features.as_of import events_as_of, happened_before, links_as_of, midnight, users_as_of
+from ltv_features.contract import EVENTS, ITEMS, LINKS, NEVER_US, SCHEMA_VERSION, USERS
 from ltv_features.errors import InputMissing
 from ltv_features.kept import Kept
 from ltv_features.kernel_input import NUMBERS, kernel_events_as_of, numbered, profile_rows
+from ltv_features.links import with_customers
 from ltv_features.tables import Lake
 
 NEVER_READ = -1
@@ -50,7 +51,7 @@ class Inputs:
 
 def inputs_of(lake: Lake) -> Inputs:
     """The tables of the lake as they are now."""
-    known = {name: lake.version(name) for name in (EVENTS.name, USERS.name, ITEMS.name)}
+    known = {name: lake.version(name) for name in (EVENTS.name, USERS.name, ITEMS.name, LINKS.name)}
     return Inputs({name: (lake.table_id(name), version) for name, version in known.items() if version is not None})
 
 
@@ -129,8 +130,13 @@ def work_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> Work:
     at = inputs.versions
     arrived = _feed(lake, EVENTS.name, base, inputs)
     late = arrived.where((F.col("_change_type") == "insert") & (F.col("event_ts") < F.lit(midnight(base.as_of))))
-    since = events_as_of(lake, as_of, at[EVENTS.name], since=base.as_of)
-    events = numbered(since.unionByName(late.select(*since.columns)), lake.read(ITEMS.name, at[ITEMS.name]))
+    since = events_as_of(lake, as_of, at, since=base.as_of)
+    late = with_customers(late, links_as_of(lake, as_of, at))
+    came = since.unionByName(late.select(*since.columns))
+    told = _told_since(lake, base, as_of, inputs)
+    if told is not None:
+        came = came.unionByName(told.select(*since.columns))
+    events = numbered(came, lake.read(ITEMS.name, at[ITEMS.name]))
     said = _spoken_of(lake, base, as_of, inputs)
     if said is not None:
         profiles = users_as_of(lake, as_of, at[USERS.name]).join(F.broadcast(said), on="user_key", how="left_semi")
@@ -141,6 +147,18 @@ def work_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> Work:
         others = events.join(F.broadcast(anew), on="user_key", how="left_anti")
         events = others.select(*events.columns).unionByName(whole.select(*events.columns))
     return Work(events, anew, said)
+
+
+def _told_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> DataFrame | None:
+    """Events that were there at the base, of visitors whose customer a link tells since; None where none does."""
+    links, before = links_as_of(lake, as_of, inputs.versions), links_as_of(lake, base.as_of, dict(base.read))
+    if links is None:
+        return None
+    new = links if before is None else links.join(before.select("visitor_id"), on="visitor_id", how="left_anti")
+    if new.isEmpty():
+        return None
+    known = happened_before(lake.read(EVENTS.name, _read(EVENTS.name, base)), base.as_of)
+    return with_customers(known.where("user_id = ''"), F.broadcast(new))
 
 
 def _spoken_of(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> DataFrame | None:
@@ -159,13 +177,16 @@ def _changed_past(lake: Lake, arrived: DataFrame, base: Base, as_of: date, input
     changed = []
     if not lake.only_appended(EVENTS.name, _read(EVENTS.name, base), inputs.versions[EVENTS.name]):
         changed.append(arrived.where(F.col("_change_type") != "insert").select("user_key"))
+    if LINKS.name in inputs.versions and _moved(LINKS.name, base, inputs):
+        taken = _feed(lake, LINKS.name, base, inputs).where(F.col("_change_type") != "insert")
+        changed.append(taken.select("user_key"))
     if _moved(ITEMS.name, base, inputs):
         told = _feed(lake, ITEMS.name, base, inputs).where(F.col("_change_type") != "insert")
         numbers, deleted = F.count_distinct(F.struct(*NUMBERS)), F.count_if(F.col("_change_type") == "delete")
         renumbered = told.groupBy("item_id").agg(numbers.alias("numbers"), deleted.alias("deleted"))
         renumbered = renumbered.where("numbers > 1 OR deleted > 0").select("item_id")
         if not renumbered.isEmpty():
-            events = events_as_of(lake, as_of, inputs.versions[EVENTS.name])
+            events = events_as_of(lake, as_of, inputs.versions)
             changed.append(events.join(F.broadcast(renumbered), on="item_id", how="left_semi").select("user_key"))
     users = reduce(DataFrame.union, changed) if changed else None
     return None if users is None or users.isEmpty() else users.distinct()

@@ -7,7 +7,7 @@ therefore repeats its work and changes nothing twice.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from ltv_features import controls, items, profiles, quality
 from ltv_features.columns import needed_columns, require_columns
 from ltv_features.config import FeatureConfig, IngestSettings
-from ltv_features.contract import EVENTS, ITEMS, QUARANTINE, USERS
+from ltv_features.contract import EVENTS, ITEMS, LINKS, QUARANTINE, USERS
 from ltv_features.counting import KEPT, QUARANTINED
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
@@ -26,7 +26,7 @@ from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, knows, record
 from ltv_features.quality import Delivered
 from ltv_features.schemas import conform
-from ltv_features.sieve import Sieved, sieve_events, sieve_items, sieve_users
+from ltv_features.sieve import Sieved, sieve_events, sieve_items, sieve_links, sieve_users
 from ltv_features.tables import Lake
 from ltv_features.unit import fix_unit
 
@@ -67,7 +67,9 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
         raw = {name: _rows_of(lake, settings, delivery) for name, delivery in deliveries.items()}
         users = _sieve_all(settings, deliveries, raw, "users")
         things = _sieve_all(settings, deliveries, raw, "items")
-        refused = [*events, *(s for s in [*users, *things] if settings.sources[s.source].events is None)]
+        told = [sieve_links(lake, settings, d.source, raw[d.source], d.version) for d in _linking(settings, deliveries)]
+        alone = [s for s in [*users, *things, *told] if settings.sources[s.source].events is None]
+        refused = [*events, *alone]
         _write_quarantine(lake, settings, refused, as_of, digest)
         silent = [
             Delivered(d.source, d.version) for d in deliveries.values() if d.ingested is not None and not d.is_new
@@ -77,6 +79,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
         hops = [s.hop(s.source, s.counts.get(KEPT, 0)) for s in events]
         hops += _write_users(lake, users)
         hops += write_items(lake, things, events)
+        hops += _write_links(lake, told)
         record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
         fix_unit(lake.root, settings.shop)
         for sieved in events:
@@ -87,7 +90,11 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
 
 
 def _mapped(settings: FeatureConfig) -> list[str]:
-    return [name for name, source in settings.sources.items() if source.events or source.users or source.items]
+    return [name for name, s in settings.sources.items() if s.events or s.users or s.items or s.links]
+
+
+def _linking(settings: FeatureConfig, deliveries: Mapping[str, Delivery]) -> list[Delivery]:
+    return [delivery for delivery in deliveries.values() if settings.sources[delivery.source].links]
 
 
 def delivery_of(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
@@ -193,6 +200,18 @@ def _write_users(lake: Lake, users: Sequence[Sieved]) -> list[Hop]:
     kept = reduce(lambda one, other: one.unionByName(other), [s.of(KEPT) for s in users])
     lake.upsert(profiles.latest(kept).select(*USERS.column_names), USERS)
     return [s.keyed_hop(f"{s.source}: users", USERS.key, lake.read(USERS.name)) for s in users]
+
+
+def _write_links(lake: Lake, told: Sequence[Sieved]) -> list[Hop]:
+    """Adds the links of visitors that had none; of two sources that tell of one visitor at once the first stays."""
+    hops = []
+    for sieved in told:
+        new = sieved.of(KEPT).select(*LINKS.column_names)
+        if lake.exists(LINKS.name):
+            new = new.join(lake.read(LINKS.name).select("visitor_id"), on="visitor_id", how="left_anti")
+        lake.upsert(new.select(*LINKS.column_names), LINKS)
+        hops.append(sieved.keyed_hop(f"{sieved.source}: links", LINKS.key, lake.read(LINKS.name)))
+    return hops
 
 
 def write_items(lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved]) -> list[Hop]:

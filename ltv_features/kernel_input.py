@@ -6,8 +6,9 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import events_as_of, happened_before, midnight, users_as_of, valid_before
+from ltv_features.as_of import events_as_of, happened_before, links_as_of, midnight, users_as_of, valid_before
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
+from ltv_features.links import with_customers
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -22,7 +23,7 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
     """
     pinned = versions or {}
     items = lake.read(ITEMS.name, pinned.get(ITEMS.name))
-    events = numbered(events_as_of(lake, as_of, pinned.get(EVENTS.name)), items)
+    events = numbered(events_as_of(lake, as_of, versions), items)
     return events.unionByName(profile_rows(users_as_of(lake, as_of, pinned.get(USERS.name))))
 
 
@@ -32,7 +33,8 @@ def kernel_events_with_future(lake: Lake, as_of: date, versions: dict[str, int],
     Each of their rows is planted once more, at `as_of` and a day after it, before time is looked at: where the door to
     time is closed, what comes out is what `kernel_events_as_of` gives.
     """
-    events = lake.read(EVENTS.name, versions.get(EVENTS.name)).where(chosen)
+    links = links_as_of(lake, as_of, versions)
+    events = with_customers(lake.read(EVENTS.name, versions.get(EVENTS.name)), links).where(chosen)
     items = lake.read(ITEMS.name, versions[ITEMS.name])
     made = numbered(happened_before(_planted(events, "event_ts", as_of), as_of), items)
     if USERS.name not in versions:
@@ -65,6 +67,7 @@ def numbered(events: DataFrame, items: DataFrame) -> DataFrame:
         "rating",
         "dwell_seconds",
         F.lit(None).cast("string").alias("profile"),
+        F.coalesce(F.unix_micros("known_ts"), F.lit(0)).alias("known_us"),
     )
 
 

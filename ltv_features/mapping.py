@@ -73,6 +73,7 @@ def _ids(mapping: EventMapping) -> dict[str, str | None]:
     return {
         "event_id": columns.event_id,
         "user_id": columns.user,
+        "visitor_id": columns.visitor,
         "order_id": columns.order,
         "item_id": columns.item,
         "promotion_id": columns.promotion,
@@ -127,11 +128,13 @@ def _filled(rows: DataFrame, fact: str, constant: Column) -> DataFrame:
 def as_event_columns(source: str, limits: Limits) -> dict[str, Column]:
     """The columns of `events` that follow from checked facts; `event_id` and `event_key` come later."""
     money = F.col("event_type").isin(*MONEY_TYPES)
-    order = F.when(F.col("order_id").isNotNull(), F.xxhash64("order_id")).otherwise(F.xxhash64("user_id", "event_ts"))
+    who = F.coalesce("user_id", "visitor_id")
+    order = F.when(F.col("order_id").isNotNull(), F.xxhash64("order_id")).otherwise(F.xxhash64(who, "event_ts"))
     return {
         "source": F.lit(source),
-        "user_id": F.col("user_id"),
-        "user_key": F.xxhash64("user_id"),
+        "user_id": F.coalesce("user_id", F.lit("")),
+        "user_key": F.when(F.col("user_id").isNotNull(), F.xxhash64("user_id")).otherwise(F.lit(0)),
+        "visitor_id": F.when(F.col("user_id").isNull(), F.col("visitor_id")),
         "event_type": F.col("event_type"),
         "event_ts": F.col("event_ts"),
         "event_month": F.date_format("event_ts", "yyyy-MM"),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features import items, profiles
+from ltv_features import items, links, profiles
 from ltv_features.columns import mapped_columns
 from ltv_features.conditions import TYPES_WITH
 from ltv_features.config import FeatureConfig
-from ltv_features.contract import EVENTS, QUARANTINE
+from ltv_features.contract import EVENTS, LINKS, QUARANTINE
 from ltv_features.counting import ANONYMOUS, DUPLICATE, KEPT, QUARANTINED, Found, found_in
 from ltv_features.errors import ContractBroken
 from ltv_features.identity import PLACE, SAID, Identity, content_hash, row_hash, said, with_identity
@@ -99,7 +99,7 @@ def sieve_events(
     source = settings.sources[name]
     assert source.events is not None
     columns = source.events.columns
-    ids = (columns.user, columns.event_id, columns.order, columns.item, columns.promotion)
+    ids = (columns.user, columns.visitor, columns.event_id, columns.order, columns.item, columns.promotion)
     rows = packed(raw, mapped_columns(source), ids).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
@@ -115,7 +115,8 @@ def sieve_events(
     rows = with_facts(rows, source.events, settings.shop, read)
     limits = limits_of(source.events, settings.shop, settings.ingest, read)
     rows = rows.withColumns({"_rules": refusals(limits), "_notes": notes(limits)})
-    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
+    rows = rows.withColumn("_outcome", _outcome(F.coalesce("user_id", "visitor_id").isNull()))
+    rows = rows.withColumn("_raw", _raw_text())
     own_id = F.col("event_id") if by == "id" else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
     rows = rows.withColumn("_key", own_id).withColumns(as_event_columns(name, limits))
     if by == "content":
@@ -150,6 +151,19 @@ def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version:
     return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
 
 
+def sieve_links(lake: Lake, settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+    """The rows of a source of links with the columns of `links`; the first customer of a visitor stays."""
+    mapping = settings.sources[name].links
+    assert mapping is not None
+    ids = [mapping.user, mapping.visitor]
+    rows = links.linked(packed(raw, mapped_columns(settings.sources[name]), ids), mapping)
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
+    version = lake.version(LINKS.name)
+    known = lake.read(LINKS.name, version) if version is not None else None  # what this run adds is not known yet
+    rows = _without_repetitions(links.with_repetitions(rows, known, good=F.col("_outcome") == KEPT), links.CONFLICT)
+    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
+
+
 def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
     """The rows of an item source with its attributes."""
     mapping = settings.sources[name].items
@@ -178,15 +192,16 @@ def _raw_text() -> Column:
     )
 
 
-def _without_repetitions(rows: DataFrame) -> DataFrame:
+def _without_repetitions(rows: DataFrame, reason: str = CONFLICT) -> DataFrame:
     """Of kept rows a repetition becomes a duplicate, and one that contradicts the first is quarantined."""
     kept = F.col("_outcome") == KEPT
+    said_of = ("event_id", *SAID) if reason == CONFLICT else LINKS.column_names
     conflict = kept & F.col("_conflict")
     outcome = F.when(conflict, F.lit(QUARANTINED)).when(kept & F.col("_repeated"), F.lit(DUPLICATE))
     made = {
         "_outcome": outcome.otherwise(F.col("_outcome")),
-        "_rules": F.when(conflict, F.array(F.lit(CONFLICT))).otherwise(F.col("_rules")),
-        "_raw": F.when(conflict, F.to_json(F.struct("event_id", *SAID))).otherwise(F.col("_raw")),
+        "_rules": F.when(conflict, F.array(F.lit(reason))).otherwise(F.col("_rules")),
+        "_raw": F.when(conflict, F.to_json(F.struct(*said_of))).otherwise(F.col("_raw")),
     }
     return rows.withColumns(made)
 

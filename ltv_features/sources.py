@@ -67,10 +67,14 @@ class Csv(Section):
 
 
 class EventColumns(Section):
-    """Which column of the source holds which fact of an event; `user` and `time` are needed."""
+    """Which column of the source holds which fact of an event; `user` and `time` are needed.
+
+    `visitor` names who it was where no customer is said, such as a cookie: `links` of a source say later who that is.
+    """
 
     user: str
     time: str
+    visitor: str | None = None
     event_id: str | None = None
     event_type: str | None = None
     order: str | None = None
@@ -168,6 +172,16 @@ class UserMapping(Section):
     objects_to_profiling: str | None = None
 
 
+class LinkMapping(Section):
+    """Turns rows of a source into links: from `time` on it is known that the visitor is this customer."""
+
+    visitor: str
+    user: str
+    time: str
+    time_formats: list[Pattern] = []
+    time_zone: Zone = "UTC"
+
+
 class ItemMapping(Section):
     """Turns rows of a source into items."""
 
@@ -190,3 +204,4 @@ class SourceSettings(Section):
     events: EventMapping | None = None
     users: UserMapping | None = None
     items: ItemMapping | None = None
+    links: LinkMapping | None = None

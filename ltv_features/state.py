@@ -107,9 +107,10 @@ def merge(left: pa.Table, right: pa.Table) -> pa.Table:
 
 
 def states_at(events: pa.Table, cutoffs_us: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
-    """(cut-off, states of the events before it) for each cut-off, ascending, by merging interval states one by one."""
+    """(cut-off, states of the events known before it) for each cut-off, ascending, by merging interval states."""
     cutoffs = sorted(cutoffs_us)
-    interval = np.searchsorted(np.asarray(cutoffs, np.int64), events["ts_us"].to_numpy(), side="right")
+    known = np.maximum(events["ts_us"].to_numpy(), events["known_us"].to_numpy())
+    interval = np.searchsorted(np.asarray(cutoffs, np.int64), known, side="right")
     running = empty()
     for number, cutoff in enumerate(cutoffs):
         running = merge(running, build(events.filter(pa.array(interval == number)), as_of_us=cutoff))

@@ -16,8 +16,9 @@ EVENTS = Table(
         Column("source", "string", "name of the source in the configuration"),
         Column("event_id", "string", "unique within its source"),
         Column("event_key", "int64", "xxhash64 of source and event_id; breaks ties of event_ts"),
-        Column("user_id", "string", "normalised: NFC, trimmed, case kept"),
-        Column("user_key", "int64", "xxhash64 of user_id"),
+        Column("user_id", "string", "normalised: NFC, trimmed, case kept; empty for a visitor"),
+        Column("user_key", "int64", "xxhash64 of user_id; 0 for a visitor"),
+        Column("visitor_id", "string", "who it was where no customer is said: see LINKS", nullable=True),
         Column("event_type", "string", "one of EVENT_TYPES"),
         Column("event_ts", "timestamp", "when it happened, UTC"),
         Column("event_month", "string", "YYYY-MM of event_ts"),
@@ -53,6 +54,17 @@ USERS = Table(
         Column("objects_to_profiling", "bool", "the customer refused profiling; read at its latest version"),
     ),
     key=("user_id", "valid_from", "profile_key"),
+)
+
+LINKS = Table(
+    "links",
+    (
+        Column("visitor_id", "string", "a visitor who turned out to be a customer, such as a cookie"),
+        Column("user_id", "string", "normalised customer id"),
+        Column("user_key", "int64", "xxhash64 of user_id"),
+        Column("linked_ts", "timestamp", "from when on it is known, UTC"),
+    ),
+    key=("visitor_id",),
 )
 
 ITEMS = Table(
@@ -98,5 +110,6 @@ KERNEL_EVENTS = (
     Column("rating", "int32", "0 without"),
     Column("dwell_seconds", "int64", "0 without"),
     Column("profile", "string", "JSON of a profile row", nullable=True),
+    Column("known_us", "int64", "when it became known whose event it is, microseconds since 1970 UTC; 0 for at once"),
 )
 """What the kernel eats: events joined with the item's numbers, and dated profiles as rows of type 0."""

@@ -57,8 +57,8 @@ def test_what_is_good_under_the_corrected_mapping_leaves_the_quarantine(shop: Sh
         ("b5", 500),
     ]
     assert "s3" in shop.column("items", "item_id")
-    ledger = {row["hop"]: (row["rows_in"], row["rows_out"]) for row in shop.lake.read("ledger").collect()}
-    assert ledger["orders: replay"] == (4, 3)
+    replays = [row for row in shop.lake.read("ledger").collect() if row["hop"] == "orders: replay"]
+    assert sorted((row["rows_in"], row["rows_out"]) for row in replays) == [(4, 0), (4, 3)]
 
 
 def test_events_of_a_replay_are_those_of_an_ingest_that_was_right_at_once(

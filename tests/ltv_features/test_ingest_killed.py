@@ -1,0 +1,90 @@
+"""An ingest that is killed at any commit, before it or right after it, and run again equals one that was not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltv_features.tables import Lake
+from tests.ingest_shop import HEADER, ORDERS, Shop
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+SOURCES: dict[str, Any] = {
+    "orders": {"events": {**ORDERS, "history": True, "columns": {**ORDERS["columns"], "visitor": "cookie"}}},
+    "people": {"users": {"user": "who", "valid_from": "always", "attributes": ["town"]}},
+    "things": {"items": {"item": "sku", "category": "kind"}},
+    "logins": {"links": {"visitor": "cookie", "user": "who", "time": "when"}},
+}
+WITH_COOKIE = HEADER.strip() + ",cookie\n"
+FIRST = {
+    "orders": WITH_COOKIE + "u1,2026-01-01,b1,s1,1,\n,2026-01-02,b2,s2,2,c1\nu2,x,b3,s1,3,\n",
+    "people": "who,town\nu1,Ulm\n",
+    "things": "sku,kind\ns1,tea\n",
+    "logins": "cookie,who,when\nc1,u1,2026-01-03\n",
+}
+SECOND = {
+    "orders": WITH_COOKIE + "u1,2026-01-01,b1,s1,1,\nu3,2026-01-05,b5,s3,5,\nu3,never,b6,s1,1,\n",
+    "people": "who,town\nu3,Bonn\n",
+    "things": "sku,kind\ns3,cups\ns1,green tea\n",
+    "logins": "cookie,who,when\nc2,u3,2026-01-06\nc1,u9,2026-01-07\n",
+}
+LATER = datetime(2026, 2, 1, tzinfo=UTC)
+POINTS = ("quarantine", "quality", "users", "items", "links", "ledger", "events")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def arm(monkeypatch: pytest.MonkeyPatch, table: str, *, after: bool) -> None:
+    """From now on the first commit to `table` kills, before it is made or as soon as it is."""
+    for method in ("replace", "upsert", "append"):
+        whole = getattr(Lake, method)
+
+        def deadly(lake: Lake, rows: Any, name: Any, *rest: Any, whole: Any = whole, **more: Any) -> Any:
+            if getattr(name, "name", name) != table:
+                return whole(lake, rows, name, *rest, **more)
+            if after:
+                whole(lake, rows, name, *rest, **more)
+            raise Killed
+
+        monkeypatch.setattr(Lake, method, deadly)
+
+
+def tables_of(shop: Shop) -> dict[str, list[str]]:
+    """Every table's rows as text, what tells runs apart left out."""
+    told = {}
+    for name in POINTS:
+        rows = shop.lake.read(name).drop("run_id", "raw_version", "input_digest")
+        told[name] = sorted(str(row.asDict()) for row in rows.collect())
+    return told
+
+
+def test_killed_anywhere_and_run_again_equals_one_clean_run(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Lake(lake.spark, str(tmp_path / "clean"))
+    clean = Shop(root, tmp_path / "of clean", {name: dict(source) for name, source in SOURCES.items()})
+    torn = Shop(lake, tmp_path / "of torn", {name: dict(source) for name, source in SOURCES.items()})
+    for shop in (clean, torn):
+        for source, text in FIRST.items():
+            shop.deliver(source, text)
+        shop.run()
+        for source, text in SECOND.items():
+            shop.deliver(source, text, landed=LATER)
+    clean.run()
+    died = []
+    for table in POINTS:
+        for after in (False, True):
+            arm(monkeypatch, table, after=after)
+            try:
+                torn.run()
+            except Killed:
+                died.append((table, after))
+            monkeypatch.undo()
+    assert {table for table, _ in died} == set(POINTS)
+    torn.run()
+    assert tables_of(torn) == tables_of(clean)
+    assert torn.run() == {}
