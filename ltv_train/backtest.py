@@ -63,7 +63,7 @@ def judge(
     """The verdict over the folds of one training run; `production` names the procedure that serves now."""
     origins, names = run["origins"][:-1], run["candidates"]
     folds = evaluation.load_folds(folder, origins, names, outcomes)
-    members = [name for name in blend.MEMBERS if name in names]
+    members = [name for name in (*blend.BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)
     folds = [

@@ -24,9 +24,12 @@ from ltv_train.predict import open_predictor
 from ltv_train.predictions import Predictions, finished
 
 Floats = npt.NDArray[np.float64]
-MEMBERS = ("boosting_g", "boosting_e", "lstm")
+BOOSTERS = ("boosting_g", "boosting_e")
+"""Members beside every network of the run."""
 FEW_USERS = 5_000
-_TENTHS = 10
+_TENTHS, _FIFTHS = 10, 5
+_MANY = 5
+"""From so many members on the grid is coarser: 7 in tenths are 8,008 points, in fifths 462."""
 _EQUAL_GINI = 5e-4
 """Differences of Gini below this are a tie, settled by the squared error."""
 _MIN_P = 1e-6
@@ -90,7 +93,7 @@ def fit_weights(
     grid = simplex(len(names))
     mean = _best_mean(folds, names, grid, scale_minor)
     median = _best_median(folds, names, grid, scale_minor)
-    how = f"grid of tenths over {len(folds)} past origins"
+    how = f"grid of {'tenths' if len(names) < _MANY else 'fifths'} over {len(folds)} past origins"
     users = max(len(fold.user_key) for fold in folds) if users is None else users
     if users < FEW_USERS:
         mean, median = (mean + 1 / len(names)) / 2, (median + 1 / len(names)) / 2
@@ -99,13 +102,16 @@ def fit_weights(
 
 
 def simplex(members: int) -> Floats:
-    """[G, members] all weights in tenths that add up to 1, from the most even on, so that ties go to the even ones.
+    """[G, members] all weights in tenths (fifths for five and more members) that add up to 1, from the most even on, so
+    that ties go to the even ones.
 
-    >>> len(simplex(3)), simplex(2)[0].tolist()
-    (66, [0.5, 0.5])
+    >>> len(simplex(3)), simplex(2)[0].tolist(), len(simplex(7))
+    (66, [0.5, 0.5], 462)
     """
-    tenths = [w for w in itertools.product(range(_TENTHS + 1), repeat=members) if sum(w) == _TENTHS]
-    return np.array(sorted(tenths, key=lambda w: sum(part * part for part in w)), np.float64) / _TENTHS
+    parts = _TENTHS if members < _MANY else _FIFTHS
+    bars = itertools.combinations(range(parts + members - 1), members - 1)
+    points = [np.diff([-1, *places, parts + members - 1]) - 1 for places in bars]
+    return np.array(sorted(points, key=lambda point: int(point @ point)), np.float64) / parts
 
 
 def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predictions:

@@ -1,18 +1,29 @@
 """The settings of training, scoring, recommending and export: one frozen pydantic model a section."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from ltv_features.strict import LocalFolder, Place, Section
+from ltv_train.presets import read_preset
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class NetworkSettings(Section):
-    """One network candidate: encoder, sizes and how long it trains; None means: from the number of examples."""
+RESERVED = ("all_zero", "mean", "spend_rate", "linear_rfm", "rfm_cells", "anchor", "boosting_g", "boosting_e", "blend")
+"""Names of other candidates, which no network may take; neither may names that begin with `last_`."""
+NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
+
+class NetworkSettings(Section):
+    """One network candidate: encoder, sizes and how long it trains; None means: from the number of examples.
+
+    `preset` names a shape (see presets.py) whose values count where this section does not say otherwise. What is
+    resolved decides what a run is, so the name itself is left out of what is dumped and digested.
+    """
+
+    preset: Annotated[str | None, Field(exclude=True)] = None
     encoder: Literal["lstm", "gru", "rnn", "mlp"] = "lstm"
     hidden: Positive | None = None
     layers: Positive = 1
@@ -26,6 +37,19 @@ class NetworkSettings(Section):
     patience_epochs: Positive = 3
     seeds_in_folds: Positive = 1
     seeds_in_refit: Positive = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_preset(cls, said: Any, info: ValidationInfo) -> Any:
+        if not isinstance(said, dict) or not isinstance(said.get("preset"), str):
+            return said
+        preset = read_preset(said["preset"], info.context, set(cls.model_fields) - {"preset"})
+        try:
+            cls.model_validate(preset)
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+            raise ValueError(f"preset {said['preset']!r}: {'; '.join(wrong)}") from error
+        return preset | said
 
 
 class BoostingSettings(Section):
@@ -50,14 +74,21 @@ class RaySettings(Section):
 
 
 class TrainSettings(Section):
-    """What `train` fits on every origin."""
+    """What `train` fits on every origin. Naming any network replaces the default one; no network at all is allowed."""
 
-    lstm: NetworkSettings = NetworkSettings()
+    networks: dict[NetworkName, NetworkSettings] = {"lstm": NetworkSettings()}
     boosting: BoostingSettings = BoostingSettings()
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
     max_vocabulary: Positive = 20_000
     seed: Positive = 1
+
+    @model_validator(mode="after")
+    def _names_of_their_own(self) -> "TrainSettings":
+        taken = [name for name in self.networks if name in RESERVED or name.startswith("last_")]
+        if taken:
+            raise ValueError(f"networks: {', '.join(taken)} is the name of another candidate; next: choose another")
+        return self
 
 
 class GateSettings(Section):

@@ -192,7 +192,7 @@ def _skip(learner: Learner) -> None:
     if learner.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
         raise TrainingFailed(
             f"step {learner.step}: {MOST_SKIPPED_IN_A_ROW} steps in a row without a finite loss and gradient; expected "
-            "finite numbers; next: look for extreme amounts in the training rows, or lower train.lstm.learning_rate"
+            "finite numbers; next: look for extreme amounts in the training rows, or lower the network's learning_rate"
         )
 
 

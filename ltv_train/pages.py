@@ -29,7 +29,8 @@ def evaluation_page(backtest: Backtest, *, as_of: str, currency: str, minor_per_
             rows = [m for m in backtest.measures if (m.origin, m.horizon_days) == (fold.origin, horizon)]
             sections.append(_table(rows, chosen, currency, minor_per_unit))
     if backtest.folds:
-        sections.append(_pictures(backtest.folds[-1], chosen or verdict.best_baseline, currency, minor_per_unit))
+        shown = (chosen or verdict.best_baseline, *backtest.run["networks"], "boosting_e", "anchor")
+        sections.append(_pictures(backtest.folds[-1], shown, currency, minor_per_unit))
     sections.append(_curves(backtest.run["curves"]))
     sections.append(_feeding(backtest.run))
     return page(f"Back-test as of {as_of}", lead, sections, f"Training run {backtest.run['run_name']}.")
@@ -74,11 +75,13 @@ def _blend(backtest: Backtest) -> Section:
     return Section("Blend", [f"Weights: {weights.how}."], ("member", "mean", "median"), rows)
 
 
-def _pictures(fold: Fold, name: str, currency: str, minor: int) -> Section:
+def _pictures(fold: Fold, names: Sequence[str], currency: str, minor: int) -> Section:
+    """Calibration of the first candidate, and how much spend each catches."""
+    name = names[0]
     truth = fold.spend[:, -1] / minor
     said = fold.predictions[name].mean[:, -1] / minor
     deciles = value.decile_calibration(truth, said)
-    shown = [other for other in dict.fromkeys((name, "lstm", "boosting_e", "anchor")) if other in fold.predictions]
+    shown = [other for other in dict.fromkeys(names) if other in fold.predictions]
     gains = {other: value.gain_curve(truth, fold.predictions[other].mean[:, -1]) for other in shown}
     figures = [
         Picture(plots.calibration(deciles.predicted, deciles.happened, unit=currency), f"Calibration of {name}"),

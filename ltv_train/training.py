@@ -7,7 +7,7 @@ May import: data, baselines, boosting, distributed.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Built, Material
-from ltv_train.config import TrainSettings
+from ltv_train.config import NetworkSettings, TrainSettings
 from ltv_train.data import Arrays, Manifest
 from ltv_train.fits import FitResult
 from ltv_train.predict import predict
@@ -34,7 +34,6 @@ from ltv_train.predictions import Predictions
 from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger("ltv.train")
-NETWORK = "lstm"
 _CODE = 3
 """Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
 
@@ -75,12 +74,15 @@ def train_all(
     seconds = {"baselines and boosting": time.monotonic() - started}
     started = time.monotonic()
     fits: list[NetworkFit] = []
-    for one in work:  # the refit takes as many epochs as the folds found best
-        fits += _network_fits(one, settings, tuple(fit.name for fit in fits) if one.is_refit else ())
-    results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
-    by_origin = _grouped(work, settings, results)
     for one in work:
-        bundles[one.origin][NETWORK] = _write_network(one, by_origin[one.origin], out, settings)
+        for name in settings.networks:
+            fits += _network_fits(one, name, settings, [other.origin for other in work if not other.is_refit])
+    results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
+    made = {result.name: result for result in results}
+    by_origin = {one.origin: {n: _of_seeds(made, one, n, settings) for n in settings.networks} for one in work}
+    for one in work:
+        for name, fitted in by_origin[one.origin].items():
+            bundles[one.origin][name] = _write_network(one, name, fitted, out, settings.networks[name])
     seconds["networks"] = time.monotonic() - started
     for one in work:
         for name, bundle in bundles[one.origin].items():
@@ -91,10 +93,11 @@ def train_all(
         "run_name": run_name,
         "origins": list(origins),
         "candidates": sorted(bundles[origins[-1]]),
+        "networks": list(settings.networks),
         "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
-        "curves": {o: {NETWORK: [result.curve for result in made]} for o, made in by_origin.items()},
-        "examples_read": {o: {NETWORK: [result.examples_read for result in made]} for o, made in by_origin.items()},
-        "steps": {o: {NETWORK: [result.steps for result in made]} for o, made in by_origin.items()},
+        "curves": _told(by_origin, lambda result: result.curve),
+        "examples_read": _told(by_origin, lambda result: result.examples_read),
+        "steps": _told(by_origin, lambda result: result.steps),
         "money_scale_minor": work[-1].encoding.money_scale_minor,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
@@ -155,45 +158,62 @@ def _write(one: OriginWork, built: Built, out: str, encoding: Encoding | None = 
     return write(parent, kind=built.kind, config=config, files=built.files, encoding=encoding, anchors=anchors)
 
 
-def _network_fits(one: OriginWork, settings: TrainSettings, epochs_of: tuple[str, ...]) -> list[NetworkFit]:
+def _network_fits(one: OriginWork, name: str, settings: TrainSettings, folds: Sequence[str]) -> list[NetworkFit]:
+    """One fit a seed; the refit takes as many epochs as the folds of the same network found best."""
+    own = settings.networks[name]
+    epochs_of = [_fit_name(name, fold, seed) for fold in folds for seed in _seeds(own, settings, is_refit=False)]
     return [
         NetworkFit(
-            name=f"{NETWORK} {one.origin} seed {seed}",
+            name=_fit_name(name, one.origin, seed),
             shards=one.manifest.folder,
-            settings=settings.lstm,
+            settings=own,
             encoding=one.encoding,
             anchors=one.material.anchors,
             seed=seed,
-            epochs_of=epochs_of,
+            epochs_of=tuple(epochs_of) if one.is_refit else (),
         )
-        for seed in _seeds(one, settings)
+        for seed in _seeds(own, settings, is_refit=one.is_refit)
     ]
 
 
-def _seeds(one: OriginWork, settings: TrainSettings) -> list[int]:
-    count = settings.lstm.seeds_in_refit if one.is_refit else settings.lstm.seeds_in_folds
+def _fit_name(name: str, origin: str, seed: int) -> str:
+    return f"{name} {origin} seed {seed}"
+
+
+def _seeds(own: NetworkSettings, settings: TrainSettings, *, is_refit: bool) -> list[int]:
+    count = own.seeds_in_refit if is_refit else own.seeds_in_folds
     return [settings.seed + number for number in range(count)]
 
 
-def _grouped(
-    work: Sequence[OriginWork], settings: TrainSettings, results: Sequence[FitResult]
-) -> Mapping[str, list[FitResult]]:
-    left = iter(results)
-    return {one.origin: [next(left) for _ in _seeds(one, settings)] for one in work}
+def _of_seeds(made: Mapping[str, FitResult], one: OriginWork, name: str, settings: TrainSettings) -> list[FitResult]:
+    seeds = _seeds(settings.networks[name], settings, is_refit=one.is_refit)
+    return [made[_fit_name(name, one.origin, seed)] for seed in seeds]
 
 
-def _write_network(one: OriginWork, results: Sequence[FitResult], out: str, settings: TrainSettings) -> Bundle:
+def _told(
+    by_origin: Mapping[str, Mapping[str, Sequence[FitResult]]], what: Callable[[FitResult], Any]
+) -> dict[str, dict[str, list[Any]]]:
+    """Something of every fit: origin -> network -> one entry a seed."""
+    return {
+        origin: {name: [what(result) for result in results] for name, results in fitted.items()}
+        for origin, fitted in by_origin.items()
+    }
+
+
+def _write_network(
+    one: OriginWork, name: str, results: Sequence[FitResult], out: str, settings: NetworkSettings
+) -> Bundle:
     config = network.to_config(
         results[0].shape,
-        encoder=settings.lstm.encoder,
-        residual=settings.lstm.residual_on_anchor,
+        encoder=settings.encoder,
+        residual=settings.residual_on_anchor,
         members=len(results),
         cap_minor=one.material.cap_minor,
     )
-    config |= {"name": NETWORK, "horizons_days": list(one.material.horizons_days)}
+    config |= {"name": name, "horizons_days": list(one.material.horizons_days)}
     config["trained_horizons"] = one.material.trained_horizons
     weights = network.to_files([result.weights for result in results])
-    return _write(one, Built(NETWORK, "network", config, weights), out, one.encoding)
+    return _write(one, Built(name, "network", config, weights), out, one.encoding)
 
 
 def _below(root: str, bundle: Bundle) -> str:

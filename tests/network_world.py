@@ -91,8 +91,9 @@ def training_columns(examples: Examples, labels: dict[str, Array], rows: Array, 
     return columns_of(examples.take(rows), length) | labelled | {"weight": np.ones((len(rows), 1), np.float32)}
 
 
-def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1) -> tuple[str, Examples]:
-    """Writes a value shard set with a train, a validation and a slice split; returns its folder and the train rows."""
+def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1, day: date = DAY) -> tuple[str, Examples]:
+    """Writes the value shard set of a day: a train, a validation and a slice split; returns its folder and the train
+    rows."""
     told = []
     examples, labels = some_world(users, signal=signal, seed=seed)
     held = np.arange(users) % 5 == 0
@@ -101,12 +102,12 @@ def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1) -
         for length in sorted(set(buckets.tolist()) - {0}):
             own = np.flatnonzero(buckets == length)
             layout = Layout(length, len(NAMES), value_extras(len(PERIODS)))
-            shelf = Shelf(files.join(str(root), "value"), f"{DAY}/{split}", "part-00000", layout)
+            shelf = Shelf(files.join(str(root), "value"), f"{day}/{split}", "part-00000", layout)
             part = examples.take(own)
             weight = {"weight": np.ones(len(own), np.float32), "cutoff_no": part.cutoff_no}
             further = {extra.name: np.zeros((len(own), extra.width)) for extra in layout.extras}
             shelf.add(part, weight | further | {LABEL_PREFIX + name: values[own] for name, values in labels.items()})
             told += [json.dumps(fact) for fact in shelf.close()]
-    plan = ExamplePlan("value", (Origin(DAY, (date(2026, 1, 1),)),), (), (1.0,), None, PERIODS, 0.1, 1)
-    finish(str(root), plan, told, SetFacts(DAY, "input", "config", {"events": 1}, NAMES))
-    return files.join(str(root), "value", DAY.isoformat()), examples.take(np.flatnonzero(~held))
+    plan = ExamplePlan("value", (Origin(day, (date(2026, 1, 1),)),), (), (1.0,), None, PERIODS, 0.1, 1)
+    finish(str(root), plan, told, SetFacts(day, "input", "config", {"events": 1}, NAMES))
+    return files.join(str(root), "value", day.isoformat()), examples.take(np.flatnonzero(~held))

@@ -62,7 +62,7 @@ ranker_cutoff_days = [14, 28]
 min_vocabulary_count = 2
 [train.ray]
 workers = 0
-[train.lstm]
+[train.networks.lstm]
 steps = 12
 hidden = 8
 batch_size = 64

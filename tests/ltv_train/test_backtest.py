@@ -56,6 +56,7 @@ def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_mo
         "run_name": "train-0123",
         "origins": list(origins),
         "candidates": CANDIDATES,
+        "networks": ["lstm"],
         "bundles": bundles,
         "curves": {origin: {"lstm": [curve]} for origin in origins},
         "examples_read": {origin: {"lstm": [[[60, 40], [60, 40]]]} for origin in origins},

@@ -1,0 +1,63 @@
+"""Every candidate on every origin, without Ray: what is fitted, written and said."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ltv_train.backtest import bundle_of
+from ltv_train.config import BoostingSettings, NetworkSettings, RaySettings, TrainSettings
+from ltv_train.evaluation import read_predictions
+from ltv_train.training import train_all
+from tests.network_world import DAY, write_world
+
+FOLD = date(2026, 2, 1)
+SETTINGS = TrainSettings(
+    networks={
+        "small": NetworkSettings(encoder="gru", hidden=16, batch_size=64, steps=8, seeds_in_refit=2),
+        "flat": NetworkSettings(encoder="mlp", hidden=16, batch_size=64, steps=4, seeds_in_refit=1),
+    },
+    boosting=BoostingSettings(trees=5, seeds=1, min_child=5),
+    ray=RaySettings(workers=0),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A training on a past origin and a night, with two networks."""
+    root = tmp_path_factory.mktemp("lake")
+    for seed, day in enumerate((FOLD, DAY), start=1):
+        write_world(root, users=200, seed=seed, day=day)
+    origins = [FOLD.isoformat(), DAY.isoformat()]
+    out = root / "out"
+    told = train_all(str(root), origins, str(out), SETTINGS, storage=str(root / "storage"), run_name="run")
+    return out, told
+
+
+def test_every_network_of_the_settings_is_a_candidate_under_its_name(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, told = trained
+    assert told["networks"] == ["small", "flat"]
+    assert {"small", "flat", "boosting_g", "boosting_e", "spend_rate"} <= set(told["candidates"])
+    for name, encoder in (("small", "gru"), ("flat", "mlp")):
+        stored = bundle_of(str(out), told, DAY.isoformat(), name)
+        assert (stored.config["name"], stored.config["encoder"]) == (name, encoder)
+
+
+def test_each_network_speaks_for_itself(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = trained
+    folder = out / "predictions" / DAY.isoformat()
+    small, flat = (read_predictions(str(folder / f"{name}.parquet"))[1].mean for name in ("small", "flat"))
+    assert small.shape == flat.shape == (40, 2)
+    assert not np.allclose(small, flat)
+
+
+def test_the_refit_takes_its_seeds_and_the_epochs_of_its_own_folds(trained: tuple[Path, dict[str, Any]]) -> None:
+    told = trained[1]
+    fold, night = (told["curves"][origin] for origin in told["origins"])
+    assert {name: len(fits) for name, fits in night.items()} == {"small": 2, "flat": 1}
+    assert {name: len(fits) for name, fits in fold.items()} == {"small": 1, "flat": 1}
+    for name in told["networks"]:
+        chosen = told["steps"][FOLD.isoformat()][name][0]
+        assert told["steps"][DAY.isoformat()][name] == [chosen] * len(night[name])
