@@ -9,9 +9,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from ltv_train.models.cnn import CnnEncoder
+from ltv_train.models.cnn_lstm import CnnLstmEncoder
 from ltv_train.models.mlp import MlpEncoder
 from ltv_train.models.recurrent import RecurrentEncoder
 from ltv_train.models.shape import Encoded, Shape
+from ltv_train.models.transformer import TransformerEncoder
 from ltv_train.models.value import ValueNetwork
 
 ENCODERS: dict[str, Callable[[Shape], nn.Module]] = {
@@ -19,6 +22,9 @@ ENCODERS: dict[str, Callable[[Shape], nn.Module]] = {
     "rnn": lambda shape: RecurrentEncoder(shape, "rnn"),
     "gru": lambda shape: RecurrentEncoder(shape, "gru"),
     "lstm": lambda shape: RecurrentEncoder(shape, "lstm"),
+    "cnn": CnnEncoder,
+    "cnn_lstm": CnnLstmEncoder,
+    "transformer": TransformerEncoder,
 }
 """Every encoder: name -> how it is built. A new model joins, and is tested, by being listed here."""
 
