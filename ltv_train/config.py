@@ -1,55 +1,17 @@
 """The settings of training, scoring, recommending and export: one frozen pydantic model a section."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
 from ltv_features.strict import LocalFolder, Place, Section
-from ltv_train.presets import read_preset
+from ltv_train.network_settings import NetworkSettings, Positive, Share
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
+__all__ = ["NetworkSettings", "TrainConfig"]
 
 RESERVED = ("all_zero", "mean", "spend_rate", "linear_rfm", "rfm_cells", "anchor", "boosting_g", "boosting_e", "blend")
 """Names of other candidates, which no network may take; neither may names that begin with `last_`."""
 NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-
-
-class NetworkSettings(Section):
-    """One network candidate: encoder, sizes and how long it trains; None means: from the number of examples.
-
-    `preset` names a shape (see presets.py) whose values count where this section does not say otherwise. What is
-    resolved decides what a run is, so the name itself is left out of what is dumped and digested.
-    """
-
-    preset: Annotated[str | None, Field(exclude=True)] = None
-    encoder: Literal["lstm", "gru", "rnn", "mlp"] = "lstm"
-    hidden: Positive | None = None
-    layers: Positive = 1
-    dropout: Share = 0.1
-    residual_on_anchor: bool = True
-    batch_size: Positive = 512
-    steps: Positive | None = None
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    patience_epochs: Positive = 3
-    seeds_in_folds: Positive = 1
-    seeds_in_refit: Positive = 2
-
-    @model_validator(mode="before")
-    @classmethod
-    def _over_its_preset(cls, said: Any, info: ValidationInfo) -> Any:
-        if not isinstance(said, dict) or not isinstance(said.get("preset"), str):
-            return said
-        preset = read_preset(said["preset"], info.context, set(cls.model_fields) - {"preset"})
-        try:
-            cls.model_validate(preset)
-        except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-            raise ValueError(f"preset {said['preset']!r}: {'; '.join(wrong)}") from error
-        return preset | said
 
 
 class BoostingSettings(Section):

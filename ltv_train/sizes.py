@@ -12,9 +12,24 @@ LEAST_STEPS = 250
 MOST_EPOCHS = 30
 
 
+def widths_for(settings: NetworkSettings, examples: int) -> list[int]:
+    """The width of each layer of the encoder: as configured, else 64 below 200,000 examples and 128 from there on.
+
+    >>> widths_for(NetworkSettings(layers=[128, 50]), 10), widths_for(NetworkSettings(layers=2), 200_000)
+    ([128, 50], [128, 128])
+    """
+    if isinstance(settings.layers, list):
+        return settings.layers
+    return [settings.hidden or (SMALL_WIDTH if examples < SMALL_LOG_EXAMPLES else LARGE_WIDTH)] * settings.layers
+
+
 def width_for(settings: NetworkSettings, examples: int) -> int:
-    """Configured width up to the next multiple of 16, else 64 below 200,000 examples and 128 from there on."""
-    return aligned(settings.hidden or (SMALL_WIDTH if examples < SMALL_LOG_EXAMPLES else LARGE_WIDTH))
+    """The width D of what an encoder says: that of its last layer up to the next multiple of 16.
+
+    >>> width_for(NetworkSettings(layers=[128, 50]), 10)
+    64
+    """
+    return aligned(widths_for(settings, examples)[-1])
 
 
 def steps_for(settings: NetworkSettings, steps_per_epoch: int) -> int:

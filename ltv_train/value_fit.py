@@ -12,7 +12,7 @@ from ltv_train.batch import Batch
 from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Inputs
 from ltv_train.models import Shape, ValueNetwork
-from ltv_train.sizes import width_for
+from ltv_train.sizes import width_for, widths_for
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,20 @@ class NetworkFit:
 
     def sizes(self, manifest: data.Manifest) -> Shape:
         """Sizes of the network; its width follows the number of examples where the settings do not say."""
+        settings, examples = self.settings, manifest.examples("train")
         return Shape(
             vocabulary=self.encoding.vocabulary_sizes,
             numeric=len(NUMERIC_FIELDS),
             aggregates=len(manifest.aggregates),
             periods=len(manifest.periods_days),
-            width=width_for(self.settings, manifest.examples("train")),
-            layers=self.settings.layers,
-            dropout=self.settings.dropout,
+            width=width_for(settings, examples),
+            layers=widths_for(settings, examples),
+            dropout=settings.dropout,
+            embedding=settings.embedding,
+            batch_norm=settings.batch_norm,
+            filters=settings.filters,
+            kernel=settings.kernel,
+            heads=settings.heads,
         )
 
     def shape(self, manifest: data.Manifest) -> dict[str, Any]:
