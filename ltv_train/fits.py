@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ltv_train import checkpoint, data, loop
 from ltv_train.config import NetworkSettings
-from ltv_train.loop import Learner, Ranks, Recipe
+from ltv_train.loop import Learner, Ranks
+from ltv_train.optimisers import Recipe
 from ltv_train.plan import Plan
 from ltv_train.sizes import rank_batch, steps_for
 
@@ -193,9 +194,7 @@ def _result(fit: Fit, shape: dict[str, Any], learner: Learner, progress: _Progre
 
 
 def _learner(fit: Fit, manifest: data.Manifest, steps: int, place: Place) -> Learner:
-    settings = fit.settings
-    recipe = Recipe(steps, settings.learning_rate, settings.weight_decay, settings.clip_norm)
-    return loop.start(fit.network(manifest).to(place.device), recipe, place.wrap)
+    return loop.start(fit.network(manifest).to(place.device), Recipe.of(fit.settings, steps), place.wrap)
 
 
 class _Source:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from ltv_features.errors import TrainingFailed
+from ltv_train.optimisers import Recipe, autocast, optimiser_of, penalise, schedule_of
 
 log = logging.getLogger(__name__)
-WARM_UP_SHARE = 0.05
 AVERAGED_SHARE = 0.1
 """The weight average looks back over about this share of all steps."""
 MOST_SKIPPED_IN_A_ROW = 5
@@ -41,16 +41,6 @@ class Ranks:
     rank: int = 0
     world: int = 1
     total: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the optimiser walks: `steps` in all, peak learning rate, decay, and the longest gradient."""
-
-    steps: int
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
 
 
 @dataclass
@@ -89,22 +79,9 @@ def start(network: nn.Module, recipe: Recipe, wrap: Callable[[nn.Module], nn.Mod
     From here on this process uses one torch thread: on CPUs, processes are what runs side by side.
     """
     torch.set_num_threads(1)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, recipe.steps))
+    optimiser = optimiser_of(network.parameters(), recipe)
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    return Learner(wrap(network), network, averaged, optimiser, schedule, recipe)
-
-
-def rate(step: int, steps: int) -> float:
-    """The share of the peak learning rate at a step: 5 % linear warm-up, then a cosine to nearly 0.
-
-    >>> [round(rate(step, 100), 2) for step in (0, 4, 5, 52, 99)]
-    [0.2, 1.0, 1.0, 0.51, 0.0]
-    """
-    warm = max(1, round(steps * WARM_UP_SHARE))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+    return Learner(wrap(network), network, averaged, optimiser, schedule_of(optimiser, recipe), recipe)
 
 
 def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
@@ -125,6 +102,7 @@ def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device:
         if ranks.rank == 0 and now - told > _LOG_SECONDS:
             told = now
             _tell(learner, name, learner.step - first, examples, now - began)
+    _share_running(learner, ranks)
     return Epoch(total / weight if weight else math.nan, learner.step - first, examples)
 
 
@@ -159,7 +137,9 @@ def _sums(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch
 
 def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     """The step's loss over all ranks and its weight, (0, 0) for a skipped step."""
-    sums, weight = learner.bare.loss(learner.model(batch), batch)
+    with autocast(learner.recipe.precision, batch.weight.device):
+        said = learner.model(batch)
+    sums, weight = learner.bare.loss(said, batch)
     everywhere = ranks.total(torch.cat([sums.detach(), weight[None]]))
     of_all = everywhere[-1].clamp(min=1e-9)
     if learner.scales is None and bool(torch.isfinite(everywhere).all()) and everywhere[-1] > 0:
@@ -168,6 +148,7 @@ def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     usable = learner.scales is not None and bool(torch.isfinite(everywhere).all())
     if usable and learner.scales is not None:
         (_weighted(learner, sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
+        penalise(learner.bare.parameters(), learner.recipe)
         norm = nn.utils.clip_grad_norm_(learner.bare.parameters(), learner.recipe.clip_norm)
         usable = bool(torch.isfinite(norm))
     learner.step += 1
@@ -203,6 +184,20 @@ def _average(learner: Learner) -> None:
     with torch.no_grad():
         for mean, now in zip(learner.averaged.parameters(), learner.bare.parameters(), strict=True):
             mean.lerp_(now, move)
+        for mean, now in zip(_running(learner.averaged), _running(learner.bare), strict=True):
+            mean.lerp_(now, move)
+
+
+def _share_running(learner: Learner, ranks: Ranks) -> None:
+    """Makes running statistics (of batch norm) the mean over ranks, so that all of them validate and keep the same."""
+    for model in (learner.bare, learner.averaged) if ranks.world > 1 else ():
+        for running in _running(model):
+            running.copy_(ranks.total(running) / ranks.world)
+
+
+def _running(model: nn.Module) -> list[Tensor]:
+    """The buffers that training moves, known by their names."""
+    return [values for name, values in model.named_buffers() if name.rpartition(".")[2].startswith("running_")]
 
 
 def _tell(learner: Learner, name: str, steps: int, examples: int, seconds: float) -> None:

@@ -27,8 +27,9 @@ class TwoTowerFit:
 
     @property
     def settings(self) -> NetworkSettings:
-        """How the loop walks."""
-        return NetworkSettings(batch_size=self.recommend.batch_size, learning_rate=self.recommend.learning_rate)
+        """How the loop walks; the towers' loss mixes what they say with their weights, so all is float32."""
+        own = self.recommend
+        return NetworkSettings(batch_size=own.batch_size, learning_rate=own.learning_rate, precision="float32")
 
     def shape(self, manifest: data.Manifest) -> dict[str, Any]:
         """Sizes as JSON-able values."""

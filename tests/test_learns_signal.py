@@ -10,6 +10,7 @@ from ltv_train import loop, models
 from ltv_train.inputs import Array
 from ltv_train.metrics import value
 from ltv_train.models import ENCODERS, Shape
+from ltv_train.optimisers import Recipe
 from tests.network_world import some_inputs, some_world, training_columns
 
 USERS, STEPS, BATCH = 1200, 60, 200
@@ -25,7 +26,7 @@ def spoken_and_happened(encoder: str, signal: float) -> tuple[Array, Array]:
     shape = Shape(sizes, len(NUMERIC_FIELDS), len(NAMES), periods=2, width=16)
     network = models.build(encoder, shape, residual=True, seed=1)
     whole = inputs.batch(training_columns(examples, labels, np.arange(USERS)), at_origin=False)
-    learner = loop.start(network, loop.Recipe(STEPS, learning_rate=1e-2))
+    learner = loop.start(network, Recipe(STEPS, learning_rate=1e-2))
     torch.manual_seed(1)
     order = np.random.default_rng(1).permutation(USERS)
     while learner.step < STEPS:

@@ -32,7 +32,9 @@ class ValueNetwork(nn.Module):
     def forward(self, batch: Batch) -> Params:
         encoded = self.encoder(batch)
         joined = torch.cat([encoded.summary, self.dense(batch.aggregates), batch.anchor_log], dim=1)
-        said: Params = self.head(self.trunk(joined), batch.anchor_log)
+        summary_BD = self.trunk(joined).float()
+        with torch.autocast(summary_BD.device.type, enabled=False):  # probabilities and money are float32 always
+            said: Params = self.head(summary_BD, batch.anchor_log)
         return said
 
     def loss(self, said: Params, batch: Batch) -> tuple[Tensor, Tensor]:

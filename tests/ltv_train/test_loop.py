@@ -1,8 +1,7 @@
-"""The plain loop: schedule, guard against numbers that are not finite, and sums that ranks share."""
+"""The plain loop: guard against numbers that are not finite, and sums that ranks share."""
 
 import copy
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from ltv_features.contract import NUMERIC_FIELDS
 from ltv_features.errors import ShardsRefused, TrainingFailed
 from ltv_train import loop, models
 from ltv_train.batch import Batch
-from ltv_train.loop import Learner, Ranks, Recipe
+from ltv_train.loop import Learner, Ranks
 from ltv_train.models import Shape
+from ltv_train.optimisers import Recipe
 from tests.network_world import some_inputs, some_world, training_columns
 
 WORLD, LABELS = some_world(64, signal=1.0, seed=1)
@@ -35,14 +35,6 @@ def broken(batch: Batch) -> Batch:
     poisoned = copy.copy(batch)
     object.__setattr__(poisoned, "aggregates", batch.aggregates * math.nan)
     return poisoned
-
-
-def test_the_rate_warms_up_peaks_and_ends_near_nothing() -> None:
-    rates = [loop.rate(step, 1000) for step in range(1000)]
-    assert rates[0] == pytest.approx(1 / 50)
-    assert rates[49:51] == [1.0, 1.0]
-    assert all(later <= earlier for earlier, later in pairwise(rates[50:]))
-    assert rates[-1] < 1e-4
 
 
 def test_an_epoch_lowers_the_loss_and_says_what_it_read() -> None:
