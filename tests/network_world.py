@@ -31,21 +31,24 @@ DAY = date(2026, 3, 1)
 MOST_TOKENS = 12
 
 
-def some_world(users: int, *, signal: float, seed: int) -> tuple[Examples, dict[str, Array]]:
-    """Examples of 0 to 12 order tokens, and their fully matured labels [N, P]."""
+def some_world(
+    users: int, *, signal: float, seed: int, money: float = 1.0, lengths: Array | None = None
+) -> tuple[Examples, dict[str, Array]]:
+    """Examples of 0 to 12 order tokens (or of `lengths`), and their fully matured labels [N, P]; amounts x `money`."""
     chance = np.random.default_rng(seed)
     z = chance.normal(size=users)
-    lengths = chance.integers(0, MOST_TOKENS + 1, size=users)
+    drawn = chance.integers(0, MOST_TOKENS + 1, size=users)
+    lengths = drawn if lengths is None else lengths
     who = np.repeat(np.arange(users), lengths)
     tokens = {name: np.zeros(len(who), kind) for name, kind in TOKEN_TYPES.items()}
     tokens["event_type"][:] = TYPE_ID["purchase"]
     tokens["category_no"] = (who % 7 + 1).astype(np.int32)
     tokens["hour"] = (who % 24 + 1).astype(np.int32)
     tokens["weekday"] = (who % 7 + 1).astype(np.int32)
-    tokens["amount_minor"] = (2000 * np.exp(z[who] + 0.2 * chance.normal(size=len(who)))).astype(np.float32)
+    tokens["amount_minor"] = money * 2000 * np.exp(z[who] + 0.2 * chance.normal(size=len(who)))
     aggregates = np.zeros((users, len(NAMES)), np.float32)
-    aggregates[:, NAMES.index("spend")] = 20_000 * np.exp(z + 0.2 * chance.normal(size=users))
-    anchor = np.tile([3.0, 2.0, 40.0, 60.0, 2000.0], (users, 1))
+    aggregates[:, NAMES.index("spend")] = money * 20_000 * np.exp(z + 0.2 * chance.normal(size=users))
+    anchor = np.tile([3.0, 2.0, 40.0, 60.0, 2000.0 * money], (users, 1))
     examples = Examples(
         user_key=np.arange(users, dtype=np.int64) + 1,
         user_id=pa.array([f"u{number}" for number in range(users)], pa.string()),
@@ -55,13 +58,13 @@ def some_world(users: int, *, signal: float, seed: int) -> tuple[Examples, dict[
         tokens=tokens,
         cutoff_no=np.zeros(users, np.int32),
     )
-    return examples, _labels(z, signal, chance)
+    return examples, _labels(z, signal, money, chance)
 
 
-def _labels(z: Array, signal: float, chance: np.random.Generator) -> dict[str, Array]:
+def _labels(z: Array, signal: float, money: float, chance: np.random.Generator) -> dict[str, Array]:
     shape = (len(z), len(PERIODS))
     bought = chance.random(shape) < 1 / (1 + np.exp(-0.5 - 1.5 * signal * z[:, None]))
-    spend = bought * 3000 * np.exp(signal * z[:, None] + 0.3 * chance.normal(size=shape))
+    spend = bought * money * 3000 * np.exp(signal * z[:, None] + 0.3 * chance.normal(size=shape))
     whole = np.ones(shape, np.float32)
     known = {"spend_minor": spend.astype(np.float64), "purchased": bought.astype(np.float32)}
     return {name: known.get(name, whole) for name in LABEL_FIELDS}
@@ -74,10 +77,10 @@ def some_encoding(examples: Examples) -> Encoding:
     return fitter.finish()
 
 
-def some_anchors() -> Anchors:
+def some_anchors(money: float = 1.0) -> Anchors:
     """The same shrunk rate for the one cut-off and the origin."""
-    same = AnchorParameters("rate", (1.0, 30.0), (), 2000.0)
-    return Anchors({0: same, AT_ORIGIN: same}, {0: 50.0, AT_ORIGIN: 50.0})
+    same = AnchorParameters("rate", (1.0, 30.0), (), 2000.0 * money)
+    return Anchors({0: same, AT_ORIGIN: same}, {0: 50.0 * money, AT_ORIGIN: 50.0 * money})
 
 
 def some_inputs(examples: Examples) -> Inputs:
@@ -91,11 +94,13 @@ def training_columns(examples: Examples, labels: dict[str, Array], rows: Array, 
     return columns_of(examples.take(rows), length) | labelled | {"weight": np.ones((len(rows), 1), np.float32)}
 
 
-def write_world(root: Path, *, users: int, signal: float = 1.0, seed: int = 1, day: date = DAY) -> tuple[str, Examples]:
+def write_world(
+    root: Path, *, users: int, signal: float = 1.0, seed: int = 1, day: date = DAY, money: float = 1.0
+) -> tuple[str, Examples]:
     """Writes the value shard set of a day: a train, a validation and a slice split; returns its folder and the train
     rows."""
     told = []
-    examples, labels = some_world(users, signal=signal, seed=seed)
+    examples, labels = some_world(users, signal=signal, seed=seed, money=money)
     held = np.arange(users) % 5 == 0
     for split, rows in (("train", ~held), ("validation", held), ("slice", held)):
         buckets = np.where(rows, bucket_of(examples.lengths), 0)

@@ -1,13 +1,15 @@
 """Every registered encoder goes through the same gate; a new model joins by being registered."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from ltv_features.aggregates import NAMES
-from ltv_features.contract import NUMERIC_FIELDS
+from ltv_features.contract import MAX_TOKENS, NUMERIC_FIELDS
 from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train import bundle, models, network
@@ -18,72 +20,137 @@ from ltv_train.predict import predict
 from tests.network_world import some_anchors, some_encoding, some_inputs, some_world, training_columns
 
 WORLD, LABELS = some_world(40, signal=1.0, seed=3)
-every_encoder = pytest.mark.parametrize("encoder", sorted(ENCODERS))
+PLAIN = {name: (name, dict[str, Any]()) for name in ENCODERS}
+VARIED: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp that sees a bag of tokens": ("mlp", {"embedding": 10, "layers": (24, 10)}),
+    "rnn of odd widths": ("rnn", {"embedding": 5, "layers": (7, 3)}),
+    "gru of two layers": ("gru", {"layers": 2}),
+    "lstm with batch norm": ("lstm", {"embedding": 12, "layers": (24, 10), "batch_norm": True}),
+    "cnn with batch norm": ("cnn", {"kernel": 2, "layers": (24, 10), "batch_norm": True}),
+    "cnn_lstm of odd widths": ("cnn_lstm", {"filters": 20, "layers": (10, 10)}),
+    "transformer of two blocks": ("transformer", {"layers": 2, "heads": 2, "embedding": 10}),
+}
+"""Shapes that take another way through an encoder than its plain one does."""
+MODELS = PLAIN | VARIED
+every_model = pytest.mark.parametrize("model_name", sorted(MODELS))
 
 
-def shape() -> Shape:
-    return Shape(some_encoding(WORLD).vocabulary_sizes, len(NUMERIC_FIELDS), len(NAMES), periods=2, width=16)
+def shape_of(model_name: str) -> Shape:
+    sizes = some_encoding(WORLD).vocabulary_sizes
+    return Shape(sizes, len(NUMERIC_FIELDS), len(NAMES), periods=2, width=16, **MODELS[model_name][1])
 
 
-def built(encoder: str, seed: int = 1) -> ValueNetwork:
-    return models.build(encoder, shape(), residual=True, seed=seed).eval()
+def built(model_name: str, seed: int = 1) -> ValueNetwork:
+    return models.build(MODELS[model_name][0], shape_of(model_name), residual=True, seed=seed).eval()
 
 
 def batch_of(rows: Array, length: int = 16) -> Batch:
     return some_inputs(WORLD).batch(training_columns(WORLD, LABELS, rows, length), at_origin=False)
 
 
-@every_encoder
-def test_an_empty_batch_passes_through(encoder: str) -> None:
-    model = built(encoder)
+@every_model
+def test_an_empty_batch_passes_through(model_name: str) -> None:
+    model = built(model_name)
     said = model(zeros(3, 8, aggregates=len(NAMES), periods=2))
     assert model.head.mean(said).shape == (3, 2)
     assert torch.isfinite(model.head.median(said)).all()
 
 
-@every_encoder
-def test_every_weight_gets_a_gradient(encoder: str) -> None:
-    model, batch = built(encoder), batch_of(np.arange(40))
+@every_model
+def test_every_weight_gets_a_gradient(model_name: str) -> None:
+    model, batch = built(model_name), batch_of(np.arange(40))
     sums, weight = model.head.loss(model(batch), batch.labels, batch.weight)
     (sums / weight).sum().backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
 
 
-@every_encoder
-def test_padding_and_what_stands_in_it_change_nothing(encoder: str) -> None:
-    model, rows = built(encoder), np.arange(40)
+def dirtied(batch: Batch) -> Batch:
+    """The same rows with something else than zeros behind their tokens."""
+    real = torch.arange(batch.numeric.shape[1]) < batch.lengths[:, None]
+    ids = {name: torch.where(real, ids, torch.ones_like(ids)) for name, ids in batch.ids.items()}
+    return replace(batch, ids=ids, numeric=torch.where(real[:, :, None], batch.numeric, 3.0))
+
+
+@every_model
+def test_padding_and_what_stands_in_it_change_nothing(model_name: str) -> None:
+    model, rows = built(model_name), np.arange(40)
     short, long = batch_of(rows, 16), batch_of(rows, 64)
-    real = torch.arange(64) < long.lengths[:, None]
-    dirty = Batch(
-        ids={name: torch.where(real, ids, torch.ones_like(ids)) for name, ids in long.ids.items()},
-        numeric=torch.where(real[:, :, None], long.numeric, torch.full_like(long.numeric, 3.0)),
-        lengths=long.lengths,
-        aggregates=long.aggregates,
-        anchor_log=long.anchor_log,
-        labels=long.labels,
-        weight=long.weight,
-    )
     with torch.no_grad():
-        means = [model.head.mean(model(batch)) for batch in (short, long, dirty)]
+        means = [model.head.mean(model(batch)) for batch in (short, long, dirtied(long))]
     assert torch.allclose(means[0], means[1], atol=1e-6)
     assert torch.allclose(means[0], means[2], atol=1e-6)
 
 
-@every_encoder
-def test_a_customer_without_tokens_is_spoken_about(encoder: str) -> None:
-    model = built(encoder)
+@every_model
+def test_padding_changes_nothing_in_training_either(model_name: str) -> None:
+    """Neither the loss nor a gradient nor a running statistic: batch norm must not see it."""
+    learned = []
+    for batch in (batch_of(np.arange(40), 16), dirtied(batch_of(np.arange(40), 32))):
+        shape = replace(shape_of(model_name), dropout=0.0)
+        model = models.build(MODELS[model_name][0], shape, residual=True, seed=1).train()
+        sums, weight = model.head.loss(model(batch), batch.labels, batch.weight)
+        (sums / weight).sum().backward()
+        learned.append([sums, *(p.grad for p in model.parameters()), *model.buffers()])
+    for one, other in zip(*learned, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@every_model
+def test_an_encoder_says_a_summary_and_the_states_behind_it(model_name: str) -> None:
+    encoded = built(model_name).encoder(batch_of(np.arange(40), 32))
+    assert encoded.summary.shape == (40, 16)
+    assert encoded.states is None or encoded.states.shape == (40, 32, 16)
+    assert (encoded.states is None) == (MODELS[model_name][0] == "mlp")
+
+
+@every_model
+def test_a_state_knows_no_later_token(model_name: str) -> None:
+    model, batch = built(model_name), batch_of(np.flatnonzero(WORLD.lengths >= 6))
+    late = torch.arange(16)[None, :, None] >= 4
+    changed = replace(batch, numeric=torch.where(late, batch.numeric + 2.0, batch.numeric))
+    one, other = model.encoder(batch).states, model.encoder(changed).states
+    if one is not None:
+        assert torch.allclose(one[:, :4], other[:, :4], atol=1e-6)
+        assert not torch.allclose(one[:, 4:], other[:, 4:], atol=1e-3)
+
+
+@every_model
+def test_no_token_one_token_as_many_as_fit_and_one_more_are_all_read(model_name: str, tmp_path: Path) -> None:
+    """257 tokens are read as the last 256 of them; 0, 1, 8, 9 are the ends of a bucket."""
+    lengths = np.array([0, 1, 8, 9, MAX_TOKENS, MAX_TOKENS + 1])
+    world, _ = some_world(len(lengths), signal=1.0, seed=5, lengths=lengths)
+    stored = bundled(model_name, tmp_path, seeds=1)
+    said = predict(stored, world)
+    assert np.isfinite(said.mean).all()
+    cut = without_its_oldest_token(world)
+    assert cut.lengths.tolist() == [0, 1, 8, 9, MAX_TOKENS, MAX_TOKENS]
+    assert np.array_equal(predict(stored, cut).mean, said.mean)
+
+
+def without_its_oldest_token(world: Examples) -> Examples:
+    """The same customers, the last one with its oldest token gone."""
+    gone = int(world.offsets[-2])
+    tokens = {name: np.delete(values, gone) for name, values in world.tokens.items()}
+    return replace(world, tokens=tokens, offsets=np.append(world.offsets[:-1], world.offsets[-1] - 1))
+
+
+@every_model
+def test_a_customer_without_tokens_is_spoken_about(model_name: str) -> None:
+    model = built(model_name)
     none = np.flatnonzero(WORLD.lengths == 0)
     assert len(none)
     with torch.no_grad():
         assert torch.isfinite(model.head.mean(model(batch_of(none)))).all()
 
 
-def bundled(encoder: str, folder: Path, seeds: int = 2, **changed: object) -> bundle.Bundle:
-    nets = [built(encoder, seed) for seed in range(1, seeds + 1)]
+def bundled(model_name: str, folder: Path, seeds: int = 2, **changed: object) -> bundle.Bundle:
+    nets = [built(model_name, seed) for seed in range(1, seeds + 1)]
     for net in nets:
         torch.nn.init.normal_(net.head.project.weight)
-    config = network.to_config(shape().to_dict(), encoder=encoder, residual=True, members=seeds, cap_minor=1e7)
+    config = network.to_config(
+        shape_of(model_name).to_dict(), encoder=MODELS[model_name][0], residual=True, members=seeds, cap_minor=1e7
+    )
     return bundle.write(
         folder,
         kind=network.KIND,
@@ -94,18 +161,18 @@ def bundled(encoder: str, folder: Path, seeds: int = 2, **changed: object) -> bu
     )
 
 
-@every_encoder
-def test_a_saved_and_loaded_model_says_what_it_said_before(encoder: str, tmp_path: Path) -> None:
-    stored = bundled(encoder, tmp_path)
+@every_model
+def test_a_saved_and_loaded_model_says_what_it_said_before(model_name: str, tmp_path: Path) -> None:
+    stored = bundled(model_name, tmp_path)
     first, second = predict(stored, WORLD), predict(bundle.load(stored.path), WORLD)
     assert np.array_equal(first.mean, second.mean)
     assert (first.mean[:, 1] >= first.mean[:, 0]).all()
     assert len(np.unique(first.mean[:, 1])) > 30
 
 
-@every_encoder
-def test_a_score_depends_neither_on_order_nor_on_neighbours(encoder: str, tmp_path: Path) -> None:
-    stored = bundled(encoder, tmp_path)
+@every_model
+def test_a_score_depends_neither_on_order_nor_on_neighbours(model_name: str, tmp_path: Path) -> None:
+    stored = bundled(model_name, tmp_path)
     world, _ = some_world(600, signal=1.0, seed=4)
     whole = predict(stored, world)
     order = np.random.default_rng(1).permutation(len(world))
@@ -127,6 +194,6 @@ def test_predictions_above_the_cap_are_cut_to_it(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    other = shape().to_dict() | {"width": 32}
+    other = shape_of("lstm").to_dict() | {"width": 32}
     with pytest.raises(BundleRefused, match="expected"):
         predict(bundled("lstm", tmp_path, shape=other), WORLD)
