@@ -59,6 +59,10 @@ class TrainingFailed(LtvError):
     exit_code = 7
 
 
+class LoaderStuck(TrainingFailed):
+    """The loader of training gave nothing for longer than it may take."""
+
+
 class BundleRefused(ContractBroken):
     """A model bundle does not match its digests, the schema version, or the shapes it declares."""
 

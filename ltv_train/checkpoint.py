@@ -5,13 +5,14 @@ Plain tensors, numbers and strings only, so that a checkpoint is read without ru
 epoch carries the whole random state of every rank by carrying seed and epoch.
 """
 
+import io
 import pickle
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 
+from ltv_features import files
 from ltv_features.errors import TrainingFailed
 from ltv_train.loop import Learner
 
@@ -47,21 +48,21 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(Random(f"{seed}/{epoch}/{rank}").randrange(2**31))
 
 
-def save(folder: Path, state: dict[str, Any]) -> None:
-    """Writes the state under `folder`, in place at once or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{STATE_FILE}.unfinished"
-    torch.save(state, unfinished)
-    unfinished.replace(folder / STATE_FILE)
+def save(folder: str, state: dict[str, Any]) -> None:
+    """Writes the state under `folder`, a path or an address, all of it or nothing."""
+    written = io.BytesIO()
+    torch.save(state, written)
+    files.write_bytes(files.join(folder, STATE_FILE), written.getvalue())
 
 
-def load(folder: Path) -> dict[str, Any] | None:
+def load(folder: str) -> dict[str, Any] | None:
     """The state under `folder`, on the CPU; None when there is none. Raises TrainingFailed when it cannot be read."""
-    file = folder / STATE_FILE
-    if not file.exists():
+    file = files.join(folder, STATE_FILE)
+    if not files.exists(file):
         return None
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        read = io.BytesIO(files.read_bytes(file))
+        state: dict[str, Any] = torch.load(read, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise TrainingFailed(
             f"checkpoint {file}: not readable ({type(error).__name__}); next: remove the run's folder"
@@ -70,9 +71,9 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 
 class FolderKeeper:
-    """Keeps the latest state of a run in a local folder: the keeper of a run without Ray."""
+    """Keeps the latest state of a run in a folder or below an address: the keeper of a run without Ray."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def latest(self) -> dict[str, Any] | None:

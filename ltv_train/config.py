@@ -32,6 +32,7 @@ class RaySettings(Section):
     use_gpu: bool = False
     max_failures: Annotated[int, Field(ge=0)] = 2
     timeout_seconds: Positive = 120
+    loader_timeout_seconds: Positive = 120
     address: str = "local"
 
 
@@ -43,6 +44,7 @@ class TrainSettings(Section):
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
     max_vocabulary: Positive = 20_000
+    warm_start: bool = False
     seed: Positive = 1
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ What is read is held against the manifest: digests once before the first epoch (
 import io
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from ltv_features.project import Examples
 from ltv_train import petastorm_compat
 from ltv_train.manifest import Manifest, load_manifest, verify
 from ltv_train.plan import Bucket, Plan, Read, reading_plan
+from ltv_train.watchdog import watched
 
 __all__ = ["Arrays", "Manifest", "Padded", "load_manifest", "padded_batches", "plan_of", "read_all", "verify"]
 
@@ -28,6 +30,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 POOL_BLOCKS = 64
 """Blocks of one bucket that wait in memory to be drawn at random: four row groups."""
+LOADER_SECONDS = 120.0
+"""How long a rank waits for a row group before it says that the loader is stuck."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,18 @@ def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size
     return reading_plan(buckets, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
 
 
-def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padded]:
+def padded_batches(
+    manifest: Manifest, split: str, plan: Plan, *, loader_seconds: float = LOADER_SECONDS
+) -> Iterator[Padded]:
     """The steps of a plan, through Petastorm; a rank without examples left steps on a row of weight 0.
 
     One reader a bucket, opened at its first step; blocks wait in a pool of POOL_BLOCKS and are drawn from it at random,
-    so a step mixes row groups. Raises ShardsRefused when more or fewer examples come than the plan says.
+    so a step mixes row groups. Raises ShardsRefused when more or fewer examples come than the plan says, LoaderStuck
+    when a reader gives nothing for `loader_seconds`.
     """
     by_length = {bucket.length: bucket for bucket in manifest.splits[split]}
-    steps = {read.length: _bucket_steps(manifest, by_length[read.length], read, plan.rank) for read in plan.reads}
+    opened = partial(_bucket_steps, manifest, rank=plan.rank, loader_seconds=loader_seconds)
+    steps = {read.length: opened(by_length[read.length], read) for read in plan.reads}
     counted = 0
     try:
         for length in plan.steps:
@@ -102,9 +110,11 @@ def padded_batches(manifest: Manifest, split: str, plan: Plan) -> Iterator[Padde
     _hold(f"{manifest.folder}, {split}, rank {plan.rank} of {plan.world}", plan.examples, counted)
 
 
-def _bucket_steps(manifest: Manifest, bucket: Bucket, read: Read, rank: int) -> Generator[Padded, None, None]:
+def _bucket_steps(
+    manifest: Manifest, bucket: Bucket, read: Read, *, rank: int, loader_seconds: float
+) -> Generator[Padded, None, None]:
     layout = manifest.layout(bucket.length)
-    drawn = _drawn(_blocks(manifest, bucket, read, layout), Random(f"{read.seed}/{rank}"))
+    drawn = _drawn(_blocks(manifest, bucket, read, layout, loader_seconds), Random(f"{read.seed}/{rank}"))
     for blocks_in_step in read.blocks:
         taken = [next(drawn, None) for _ in range(blocks_in_step)]
         yield from _parts([block for block in taken if block is not None], read.parts, layout)
@@ -112,13 +122,17 @@ def _bucket_steps(manifest: Manifest, bucket: Bucket, read: Read, rank: int) -> 
         raise ShardsRefused(f"{manifest.folder}, T={bucket.length}: more blocks came than the plan holds")
 
 
-def _blocks(manifest: Manifest, bucket: Bucket, read: Read, layout: Layout) -> Iterator[dict[str, Array]]:
+def _blocks(
+    manifest: Manifest, bucket: Bucket, read: Read, layout: Layout, seconds: float
+) -> Iterator[dict[str, Array]]:
     """The real rows of each block of this share, as views into the row group."""
     if read.share >= read.shares or not any(read.blocks):
         return
     paths = [files.join(manifest.folder, file.path) for file in bucket.files]
     share = petastorm_compat.Share(read.share, read.shares)
-    for group in petastorm_compat.row_groups(paths, share=share, seed=read.seed):
+    groups = partial(petastorm_compat.row_groups, paths, share=share, seed=read.seed)
+    what = f"{manifest.folder}, T={bucket.length}, share {read.share} of {read.shares}"
+    for group in watched(groups, seconds=seconds, what=what):
         yield from _split_group(group, layout)
 
 

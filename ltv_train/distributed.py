@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel as DDP
 
 import ltv_train
-from ltv_features.errors import TrainingFailed
+from ltv_features import files
+from ltv_features.errors import LtvError, TrainingFailed, said_in
 from ltv_train import checkpoint, data
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import RaySettings
@@ -49,7 +50,8 @@ def run_fits(fits: Sequence[Fit], *, ray_settings: RaySettings, storage_path: st
     for folder in dict.fromkeys(fit.shards for fit in fits):
         data.verify(data.load_manifest(folder))
     if ray_settings.workers == 0:
-        return run_all(fits, Place(), FolderKeeper(Path(storage_path) / run_name))
+        place = Place(loader_seconds=ray_settings.loader_timeout_seconds)
+        return run_all(fits, place, FolderKeeper(files.join(storage_path, run_name)))
     return _with_ray(list(fits), ray_settings, storage_path, run_name)
 
 
@@ -65,17 +67,34 @@ def _with_ray(fits: list[Fit], settings: RaySettings, storage_path: str, run_nam
             _open(settings)
         result = _trainer(fits, settings, storage_path, run_name).fit()
     except (TrainingFailedError, ray.exceptions.RayError) as error:
-        raise TrainingFailed(f"{where}: {error}; nothing was registered; next: read the worker's error") from error
+        raise _told(where, error, settings) from error
     finally:
         if ours:
             ray.shutdown()
     if result.error is not None or result.checkpoint is None:
         raise TrainingFailed(f"{where}: {result.error or 'no checkpoint was written'}; nothing was registered")
     with result.checkpoint.as_directory() as folder:
-        state = checkpoint.load(Path(folder))
+        state = checkpoint.load(str(folder))
     if state is None or len(state["done"]) != len(fits):
         raise TrainingFailed(f"{where}: the last checkpoint does not hold all {len(fits)} fits; nothing was registered")
     return [FitResult(**done) for done in state["done"]]
+
+
+def _told(where: str, error: Exception, settings: RaySettings) -> LtvError:
+    """What ended the training, by rank; of the kind of our own error where a worker raised one."""
+    by_rank: Mapping[int, Exception] = getattr(error, "worker_failures", {})
+    known = {rank: said_in(str(failure)) for rank, failure in sorted(by_rank.items())}
+    told = [f"rank {rank}: {known[rank] or _last_line(by_rank[rank])}" for rank in known]
+    kinds = [type(said) for said in known.values() if said is not None]
+    return (kinds[0] if kinds else TrainingFailed)(
+        f"{where}: {'; '.join(told) or _last_line(error)}; given up after {settings.max_failures} restart(s) "
+        "(train.ray.max_failures); nothing was registered; next: mend it and run again, it goes on from the last epoch"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    """The last line of an error's text, which in a trace is the one that says what happened."""
+    return str(error).strip().rsplit("\n", 1)[-1] or type(error).__name__
 
 
 def _choose_token(settings: RaySettings) -> None:
@@ -117,7 +136,7 @@ def _trainer(fits: list[Fit], settings: RaySettings, storage_path: str, run_name
     paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return TorchTrainer(
         train_on_worker,
-        train_loop_config={"fits": fits},
+        train_loop_config={"fits": fits, "loader_seconds": settings.loader_timeout_seconds},
         scaling_config=api.ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
         torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo", timeout_s=settings.timeout_seconds),
         run_config=api.RunConfig(
@@ -152,7 +171,8 @@ def train_on_worker(config: dict[str, Any]) -> None:
         dist.all_reduce(here)
         return here.to(tensor.device)
 
-    run_all(config["fits"], Place(Ranks(rank, world, total), device, shared), ReportingKeeper(rank))
+    place = Place(Ranks(rank, world, total), device, shared, config["loader_seconds"])
+    run_all(config["fits"], place, ReportingKeeper(rank))
 
 
 def _speak(name: str, level: int) -> None:
@@ -185,7 +205,7 @@ class ReportingKeeper:
         if last is None:
             return None
         with last.as_directory() as folder:
-            return checkpoint.load(Path(folder))
+            return checkpoint.load(str(folder))
 
     def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None:
         """Reports plain finite numbers, and the state from rank 0."""
@@ -195,5 +215,5 @@ class ReportingKeeper:
             ray.train.report(metrics)
             return
         with tempfile.TemporaryDirectory() as folder:
-            checkpoint.save(Path(folder), state)
+            checkpoint.save(folder, state)
             ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))

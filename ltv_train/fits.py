@@ -5,91 +5,28 @@ Every rank runs the same code; nothing here knows whether there is one or many, 
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Protocol, Self
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ltv_features.errors import LtvError, TrainingFailed
 from ltv_train import checkpoint, data, loop
-from ltv_train.config import NetworkSettings
+from ltv_train.fit import Fit, FitResult, Keeper, Place
 from ltv_train.loop import Learner, Ranks
 from ltv_train.optimisers import Recipe
 from ltv_train.plan import Plan
-from ltv_train.sizes import rank_batch, steps_for
+from ltv_train.progress import Pace
+from ltv_train.sizes import rank_batch, steps_for, whole_epochs
+
+__all__ = ["Fit", "FitResult", "Keeper", "Place", "run_all"]
 
 log = logging.getLogger(__name__)
-
-
-class Fit(Protocol):
-    """One network to be fitted, as values that travel to a worker, and what it is made of.
-
-    `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
-    the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
-    earlier fits whose median epochs are taken.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def shards(self) -> str: ...
-    @property
-    def settings(self) -> NetworkSettings: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def epochs(self) -> int | None: ...
-    @property
-    def epochs_of(self) -> tuple[str, ...]: ...
-
-    def shape(self, manifest: data.Manifest) -> dict[str, Any]:
-        """Sizes of the network, JSON-able; stored with the weights."""
-
-    def network(self, manifest: data.Manifest) -> nn.Module:
-        """The network before its first step."""
-
-    def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> loop.Step:
-        """One step's columns as tensors; no rows become one row of weight 0."""
-
-    def frozen(self, epochs: int) -> Self:
-        """The same fit for a given number of epochs."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit gave: averaged weights, their shape, the epoch and step they are of, and what happened on the way.
-
-    `curve` has a row an epoch: epoch, step, train_loss, validation_loss (absent without a validation split).
-    `examples_read` counts real examples by epoch and rank.
-    """
-
-    name: str
-    weights: dict[str, Tensor]
-    shape: dict[str, Any]
-    epochs: int
-    steps: int
-    skipped_steps: int
-    curve: list[dict[str, float]] = field(default_factory=list)
-    examples_read: list[list[int]] = field(default_factory=list)
-
-
-class Keeper(Protocol):
-    """Who keeps checkpoints: `keep` is called once an epoch by every rank, with the same state."""
-
-    def latest(self) -> dict[str, Any] | None: ...
-
-    def keep(self, state: dict[str, Any], metrics: dict[str, float]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a rank trains: its ranks, device, and how a model is shared with the others."""
-
-    ranks: Ranks = field(default_factory=Ranks)
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    wrap: Callable[[nn.Module], nn.Module] = lambda model: model
 
 
 @dataclass
@@ -107,13 +44,18 @@ class _Progress:
 
 
 def run_all(fits: Sequence[Fit], place: Place, keeper: Keeper) -> list[FitResult]:
-    """The results of all fits in order; goes on from the keeper's latest state, at the right fit and epoch."""
+    """The results of all fits in order; goes on from the keeper's latest state, at the right fit and epoch.
+
+    Raises what went wrong with fit, epoch and rank in its words; TrainingFailed for what Torch raised, such as another
+    rank that did not come to a sum in time.
+    """
     torch.set_num_threads(1)
     kept = keeper.latest() or {"done": [], "current": None}
     done: list[dict[str, Any]] = kept["done"]
     resumed: dict[str, Any] | None = kept["current"]
-    for fit in fits[len(done) :]:
-        for state in _epochs(frozen(fit, done), place, resumed):
+    pace = Pace([_expected_rows(fit, place) for fit in fits])
+    for number, fit in enumerate(fits[len(done) :], start=len(done)):
+        for state in _epochs(frozen(fit, done), place, resumed, pace, number):
             result = state.get("result")
             done = [*done, result] if result else done
             metrics = {**state["progress"]["curve"][-1], "fits_done": float(len(done))}
@@ -128,21 +70,29 @@ def frozen(fit: Fit, done: Sequence[Mapping[str, Any]]) -> Fit:
     return fit.frozen(round(median(chosen))) if chosen else fit
 
 
-def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None, pace: Pace, number: int) -> Iterator[dict[str, Any]]:
     """Trains epoch by epoch; each item is the state after an epoch, the last one with the result."""
-    source = _Source(fit, place.ranks)
-    steps_per_epoch = len(source.plan("train", 0).steps)
-    steps = fit.epochs * steps_per_epoch if fit.epochs else steps_for(fit.settings, steps_per_epoch)
-    learner = _learner(fit, source.manifest, steps, place)
+    source = _Source(fit, place)
+    plan = source.plan("train", 0)
+    learner = _learner(fit, source.manifest, _steps(fit, len(plan.steps)), place)
     progress = _Progress()
+    if place.ranks.rank == 0:
+        said = (pace.place(number), fit.name, plan.total, len(plan.steps), plan.world, plan.remainder)
+        log.info("%s, %s: %d examples an epoch in %d steps on each of %d rank(s), remainder %d", *said)
     if state is not None:
         checkpoint.restore(learner, state["learner"])
         progress = _Progress(**state["progress"])
     else:
-        loop.weigh(learner, source.batches("validation", 0), place.ranks, place.device)
+        with _told(fit, progress, place.ranks):
+            loop.weigh(learner, source.batches("validation", 0), place.ranks, place.device)
     finished = False
     while not finished:
-        finished = _epoch(fit, learner, progress, source, place)
+        began = time.monotonic()
+        with _told(fit, progress, place.ranks):
+            finished = _epoch(fit, learner, progress, source, place)
+        pace.note(sum(progress.examples_read[-1]), time.monotonic() - began)
+        if place.ranks.rank == 0:
+            _tell(fit, learner, progress, pace, number, finished)
         state = {"learner": checkpoint.state_of(learner), "progress": vars(progress)}
         yield state | (
             {"result": vars(_result(fit, fit.shape(source.manifest), learner, progress))} if finished else {}
@@ -161,9 +111,6 @@ def _epoch(fit: Fit, learner: Learner, progress: _Progress, source: "_Source", p
     row = {"epoch": float(progress.epoch), "step": float(learner.step), "train_loss": trained.loss}
     progress.curve.append(row | ({"validation_loss": validated} if math.isfinite(validated) else {}))
     progress.epoch += 1
-    if place.ranks.rank == 0:
-        said = (fit.name, progress.epoch, learner.step, learner.recipe.steps, trained.loss, validated)
-        log.info("%s: epoch %d, step %d of %d, loss %.4f, validation %.4f", *said)
     patient = fit.epochs is not None or _patient(fit.settings.patience_epochs, learner, progress, validated)
     return learner.step >= learner.recipe.steps or not patient
 
@@ -197,22 +144,58 @@ def _learner(fit: Fit, manifest: data.Manifest, steps: int, place: Place) -> Lea
     return loop.start(fit.network(manifest).to(place.device), Recipe.of(fit.settings, steps), place.wrap)
 
 
+def _steps(fit: Fit, steps_per_epoch: int) -> int:
+    """Steps of the whole fit, in whole epochs."""
+    wanted = fit.epochs * steps_per_epoch if fit.epochs else steps_for(fit.settings, steps_per_epoch)
+    return whole_epochs(max(1, round(wanted * fit.steps_share)), steps_per_epoch)
+
+
+def _expected_rows(fit: Fit, place: Place) -> int:
+    """Rows that all ranks read in all epochs, when none of them is saved by stopping early."""
+    source = _Source(fit, place)
+    steps_per_epoch = max(1, len(source.plan("train", 0).steps))
+    return -(-_steps(fit, steps_per_epoch) // steps_per_epoch) * source.manifest.examples("train")
+
+
+def _tell(fit: Fit, learner: Learner, progress: _Progress, pace: Pace, number: int, finished: bool) -> None:
+    row = progress.curve[-1]
+    left = 0.0 if finished else 1 - learner.step / learner.recipe.steps
+    log.info(
+        "%s, %s: epoch %d, step %d of %d, loss %.4f, validation %.4f, %s",
+        pace.place(number), fit.name, progress.epoch, learner.step, learner.recipe.steps, row["train_loss"],
+        row.get("validation_loss", math.nan), pace.line(number, left),
+    )  # fmt: skip
+
+
+@contextmanager
+def _told(fit: Fit, progress: _Progress, ranks: Ranks) -> Iterator[None]:
+    """Adds to an error which fit, epoch and rank it struck."""
+    where = f"{fit.name}, epoch {progress.epoch + 1}, rank {ranks.rank} of {ranks.world}"
+    try:
+        yield
+    except LtvError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except RuntimeError as error:
+        raise TrainingFailed(f"{where}: {error}; next: see whether another rank stopped or memory ran out") from error
+
+
 class _Source:
     """The batches of one fit for one rank."""
 
-    def __init__(self, fit: Fit, ranks: Ranks) -> None:
+    def __init__(self, fit: Fit, place: Place) -> None:
         self.manifest = data.load_manifest(fit.shards)
-        self._fit, self._ranks = fit, ranks
+        self._fit, self._place = fit, place
 
     def plan(self, split: str, epoch: int) -> Plan:
-        size = rank_batch(self._fit.settings.batch_size, self._ranks.world)
+        ranks, seed = self._place.ranks, self._fit.seed
+        size = rank_batch(self._fit.settings.batch_size, ranks.world)
         return data.plan_of(
-            self.manifest, split, rank=self._ranks.rank, world=self._ranks.world, batch_size=size,
-            seed=self._fit.seed, epoch=epoch,
-        )  # fmt: skip
+            self.manifest, split, rank=ranks.rank, world=ranks.world, batch_size=size, seed=seed, epoch=epoch
+        )
 
     def batches(self, split: str, epoch: int) -> Iterator[loop.Step]:
         if not self.manifest.splits.get(split):
             return
-        for step in data.padded_batches(self.manifest, split, self.plan(split, epoch)):
+        seconds = self._place.loader_seconds
+        for step in data.padded_batches(self.manifest, split, self.plan(split, epoch), loader_seconds=seconds):
             yield self._fit.batch(step.columns, self.manifest)

@@ -9,7 +9,7 @@ ventilator handed out everything?", so a ventilator that is slow between the two
 import logging
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
@@ -160,7 +160,7 @@ class Share:
     count: int
 
 
-def row_groups(paths: Sequence[str], *, share: Share, seed: int, pool: Any = None) -> Iterator[pa.Table]:
+def row_groups(paths: Sequence[str], *, share: Share, seed: int, pool: Any = None) -> Generator[pa.Table, None, None]:
     """The row groups of a share, each once, in an order that follows from `seed` alone (1 or more; 0 means none).
 
     A fresh reader each call; it is stopped when the caller leaves early. `paths` name files of one file system: a local

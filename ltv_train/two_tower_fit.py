@@ -24,6 +24,7 @@ class TwoTowerFit:
     seed: int
     epochs: int | None
     epochs_of: tuple[str, ...] = ()
+    steps_share: float = 1.0
 
     @property
     def settings(self) -> NetworkSettings:

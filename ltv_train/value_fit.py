@@ -32,6 +32,7 @@ class NetworkFit:
     seed: int
     epochs: int | None = None
     epochs_of: tuple[str, ...] = ()
+    steps_share: float = 1.0
 
     def sizes(self, manifest: data.Manifest) -> Shape:
         """Sizes of the network; its width follows the number of examples where the settings do not say."""

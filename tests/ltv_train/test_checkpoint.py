@@ -25,7 +25,7 @@ class Killed(Exception):
 class DyingKeeper(FolderKeeper):
     """Keeps what it is given and dies after some epochs."""
 
-    def __init__(self, folder: Path, epochs: int) -> None:
+    def __init__(self, folder: str, epochs: int) -> None:
         super().__init__(folder)
         self._left = epochs
 
@@ -59,7 +59,7 @@ def same(ours: list[FitResult], theirs: list[FitResult]) -> bool:
 @pytest.fixture(scope="module")
 def unbroken(fits: list[NetworkFit], tmp_path_factory: pytest.TempPathFactory) -> list[FitResult]:
     """What comes of them when nothing goes wrong."""
-    return run_all(fits, Place(), FolderKeeper(tmp_path_factory.mktemp("unbroken")))
+    return run_all(fits, Place(), FolderKeeper(str(tmp_path_factory.mktemp("unbroken"))))
 
 
 @pytest.mark.parametrize("epochs", [2, 3, 4])
@@ -67,13 +67,13 @@ def test_a_resumed_run_ends_with_the_bits_of_an_unbroken_one(
     fits: list[NetworkFit], unbroken: list[FitResult], tmp_path: Path, epochs: int
 ) -> None:
     with pytest.raises(Killed):
-        run_all(fits, Place(), DyingKeeper(tmp_path / "broken", epochs))
-    assert same(run_all(fits, Place(), FolderKeeper(tmp_path / "broken")), unbroken)
+        run_all(fits, Place(), DyingKeeper(str(tmp_path / "broken"), epochs))
+    assert same(run_all(fits, Place(), FolderKeeper(str(tmp_path / "broken"))), unbroken)
 
 
 def test_a_finished_run_is_not_trained_again(fits: list[NetworkFit], tmp_path: Path) -> None:
-    first = run_all(fits, Place(), FolderKeeper(tmp_path))
-    again = run_all(fits, Place(), DyingKeeper(tmp_path, 1))
+    first = run_all(fits, Place(), FolderKeeper(str(tmp_path)))
+    again = run_all(fits, Place(), DyingKeeper(str(tmp_path), 1))
     assert same(first, again)
 
 
@@ -88,7 +88,7 @@ def test_every_example_is_read_once_an_epoch_and_seeds_differ(unbroken: list[Fit
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / checkpoint.STATE_FILE).write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingFailed, match=r"state\.pt"):
-        checkpoint.load(tmp_path)
+        checkpoint.load(str(tmp_path))
 
 
 def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:

@@ -156,7 +156,7 @@ def test_a_row_group_lost_or_delivered_twice_fails_the_epoch(
 
     def faulty(*args: object, **kwargs: object) -> object:
         groups = list(honest(*args, **kwargs))  # type: ignore[arg-type]
-        return iter([*groups[1:], *groups[:1] * copies])
+        return (group for group in [*groups[1:], *groups[:1] * copies])
 
     monkeypatch.setattr(petastorm_compat, "row_groups", faulty)
     with pytest.raises(ShardsRefused, match=message):

@@ -61,7 +61,7 @@ def dies_once(config: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     distributed.ReportingKeeper.keep = keep_then_die  # type: ignore[method-assign]
-    distributed.train_on_worker({"fits": config["fits"]})
+    distributed.train_on_worker(config)
 
 
 @pytest.mark.ray
@@ -74,7 +74,7 @@ def test_a_killed_worker_costs_no_step(tmp_path: Path, monkeypatch: pytest.Monke
     def trainer_that_loses_a_worker(*given: Any) -> Any:
         trainer = made(*given)
         trainer.train_loop_per_worker = dies_once
-        trainer.train_loop_config = {"fits": fits, "marker": str(marker)}
+        trainer.train_loop_config = trainer.train_loop_config | {"marker": str(marker)}
         return trainer
 
     monkeypatch.setattr(distributed, "_trainer", trainer_that_loses_a_worker)
