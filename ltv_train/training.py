@@ -31,11 +31,13 @@ from ltv_train.data import Arrays, Manifest
 from ltv_train.fits import FitResult
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
+from ltv_train.starts import Starts
 from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger("ltv.train")
 _CODE = 3
 """Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
+_PATIENCE = ("address", "max_failures", "timeout_seconds", "loader_timeout_seconds")
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,31 @@ class OriginWork:
         return self.manifest.origin
 
 
-def run_name_of(shards_digest: str, settings: TrainSettings) -> str:
-    """The name of a logical run: the same data, settings and code resume it, a new night or a fix starts afresh."""
-    return f"train-{digest_of(shards_digest, settings, _CODE)}"
+def run_name_of(shards_digest: str, settings: TrainSettings, production: str | None = None) -> str:
+    """The name of a logical run: the same data, settings and code resume it, a new night or a fix starts afresh.
+
+    `production`: the digest of the bundle that a warm start begins with. Where the cluster is and how long anybody
+    waits for it decide no number, so a run that gave up goes on when they are changed.
+    """
+    decides = settings.model_dump(mode="json")
+    decides["ray"] = {name: value for name, value in decides["ray"].items() if name not in _PATIENCE}
+    return f"train-{digest_of(shards_digest, decides, production, _CODE)}"
 
 
 def train_all(
-    shards: str, origins: Sequence[str], out: str, settings: TrainSettings, *, storage: str, run_name: str
+    shards: str,
+    origins: Sequence[str],
+    out: str,
+    settings: TrainSettings,
+    *,
+    storage: str,
+    run_name: str,
+    starts: Starts | None = None,
 ) -> dict[str, Any]:
     """Fits everything below `shards` and writes bundles and predictions below `out`; returns the content of run.json.
 
-    `origins` are ISO dates, the last one the night itself. Raises TrainingFailed when there is nothing to learn from.
+    `origins` are ISO dates, the last one the night itself, whose networks may begin where `starts` says. Raises
+    TrainingFailed when there is nothing to learn from.
     """
     started = time.monotonic()
     work = [_prepare(files.join(shards, "value", origin), settings, origin == origins[-1]) for origin in origins]
@@ -73,10 +89,12 @@ def train_all(
         bundles[one.origin] = _write_simple(one, out, settings)
     seconds = {"baselines and boosting": time.monotonic() - started}
     started = time.monotonic()
+    starts = starts or Starts()
     fits: list[NetworkFit] = []
     for one in work:
         for name in settings.networks:
-            fits += _network_fits(one, name, settings, [other.origin for other in work if not other.is_refit])
+            own = _network_fits(one, name, settings, [other.origin for other in work if not other.is_refit])
+            fits += starts.of(name, own, one.manifest) if one.is_refit else own
     results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
     made = {result.name: result for result in results}
     by_origin = {one.origin: {n: _of_seeds(made, one, n, settings) for n in settings.networks} for one in work}
@@ -98,6 +116,8 @@ def train_all(
         "curves": _told(by_origin, lambda result: result.curve),
         "examples_read": _told(by_origin, lambda result: result.examples_read),
         "steps": _told(by_origin, lambda result: result.steps),
+        "skipped_steps": _told(by_origin, lambda result: result.skipped_steps),
+        "starts": starts.reasons,
         "money_scale_minor": work[-1].encoding.money_scale_minor,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }

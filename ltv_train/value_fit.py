@@ -13,6 +13,7 @@ from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Inputs
 from ltv_train.models import Shape, ValueNetwork
 from ltv_train.sizes import width_for, widths_for
+from ltv_train.warm_start import Start, begin
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class NetworkFit:
 
     `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
     the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
-    earlier fits of the same run whose median choice is taken instead.
+    earlier fits of the same run whose median choice is taken instead. `start`: weights to begin with; None: at random.
     """
 
     name: str
@@ -33,6 +34,7 @@ class NetworkFit:
     epochs: int | None = None
     epochs_of: tuple[str, ...] = ()
     steps_share: float = 1.0
+    start: Start | None = None
 
     def sizes(self, manifest: data.Manifest) -> Shape:
         """Sizes of the network; its width follows the number of examples where the settings do not say."""
@@ -57,10 +59,13 @@ class NetworkFit:
         return self.sizes(manifest).to_dict()
 
     def network(self, manifest: data.Manifest) -> ValueNetwork:
-        """The network before its first step, from the seed alone."""
+        """The network before its first step: from the seed alone, or with the weights of an earlier one on top."""
         settings = self.settings
         residual = settings.residual_on_anchor
-        return models.build(settings.encoder, self.sizes(manifest), residual=residual, seed=self.seed)
+        made = models.build(settings.encoder, self.sizes(manifest), residual=residual, seed=self.seed)
+        if self.start is not None:
+            begin(made, self.start, self.encoding)
+        return made
 
     def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> Batch:
         """One step's columns, encoded; no rows become one row of weight 0."""

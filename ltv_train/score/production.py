@@ -10,6 +10,7 @@ from ltv_features.contract import MODELS, USER_ITEMS
 from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
+from ltv_train import promoted
 from ltv_train.gate import Verdict
 from ltv_train.registry import Purpose, model_row, production
 
@@ -24,10 +25,11 @@ def model_rows(lake: Lake) -> list[Mapping[str, Any]]:
 
 
 def promote(lake: Lake, row: Mapping[str, Any]) -> None:
-    """Writes a row of `model_row` as the latest promotion."""
+    """Writes a row of `model_row` as the latest promotion, and the note of it that training reads."""
     number = max((known["promotion_no"] for known in model_rows(lake)), default=0) + 1
     rows = lake.spark.createDataFrame([{**row, "promotion_no": number}], spark_schema(MODELS))
     lake.upsert(rows, MODELS)
+    promoted.note(lake.root, row)
 
 
 def serving(lake: Lake, as_of: date, purpose: Purpose) -> Mapping[str, Any]:
