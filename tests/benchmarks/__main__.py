@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from tests.benchmarks import carried, examples, features, state
+from tests.benchmarks import carried, examples, features, state, worlds
 from tests.benchmarks.compare import Result
 
-ALL = {**state.ALL, **carried.ALL, **features.ALL, **examples.ALL}
+ALL = {**state.ALL, **carried.ALL, **features.ALL, **examples.ALL, **worlds.ALL}
 
 
 def main(argv: list[str]) -> int:
