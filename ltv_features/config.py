@@ -104,7 +104,7 @@ class IngestSettings(Section):
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     lateness_days: Annotated[int, Field(ge=0)] = 30
     future_skew_days: Annotated[float, Field(ge=0)] = 1.0
-    usual_volume: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] = (0.2, 5.0)
+    usual_volume: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = [0.2, 5.0]
     max_age_days: Annotated[float, Field(gt=0)] | None = None
     on_problem: Literal["warn", "hold"] = "warn"
     earliest_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_a_day)] = "2000-01-01"

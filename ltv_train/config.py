@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ltv_features.strict import LocalFolder, Place, Section
-from ltv_train.network_settings import NetworkSettings, Positive, Share
+from ltv_train.network_settings import NetworkName, NetworkSettings, Positive, Share
+from ltv_train.presets import nearest
+from ltv_train.search_settings import SearchSettings
 
 __all__ = ["NetworkSettings", "TrainConfig"]
 
 RESERVED = ("all_zero", "mean", "spend_rate", "linear_rfm", "rfm_cells", "anchor", "boosting_g", "boosting_e", "blend")
 """Names of other candidates, which no network may take; neither may names that begin with `last_`."""
-NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class BoostingSettings(Section):
@@ -40,6 +41,7 @@ class TrainSettings(Section):
     """What `train` fits on every origin. Naming any network replaces the default one; no network at all is allowed."""
 
     networks: dict[NetworkName, NetworkSettings] = {"lstm": NetworkSettings()}
+    search: SearchSettings | None = None
     boosting: BoostingSettings = BoostingSettings()
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
@@ -52,6 +54,9 @@ class TrainSettings(Section):
         taken = [name for name in self.networks if name in RESERVED or name.startswith("last_")]
         if taken:
             raise ValueError(f"networks: {', '.join(taken)} is the name of another candidate; next: choose another")
+        if self.search and self.search.network not in self.networks:
+            near = nearest(self.search.network, self.networks)
+            raise ValueError(f"search.network: there is no network {self.search.network!r}{near}")
         return self
 
 

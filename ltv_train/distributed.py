@@ -5,37 +5,24 @@ on at the right fit and epoch. With `workers = 0` the same list runs in this pro
 """
 
 import logging
-import os
-import secrets
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel as DDP
 
-import ltv_train
 from ltv_features import files
 from ltv_features.errors import LtvError, TrainingFailed, said_in
-from ltv_train import checkpoint, data
+from ltv_train import checkpoint, cluster, data
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import RaySettings
 from ltv_train.fits import Fit, FitResult, Place, run_all
 from ltv_train.loop import Ranks
 
 log = logging.getLogger(__name__)
-_OBJECT_STORE_BYTES = 200 << 20
 _CONTROLLER_FAILURES = 3
-_ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
-    "MALLOC_ARENA_MAX": "1",
-}
-"""Keeps glibc from handing memory back after every step: 1.4 to 2 times faster training on CPUs."""
 
 
 def run_fits(fits: Sequence[Fit], *, ray_settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
@@ -56,21 +43,16 @@ def run_fits(fits: Sequence[Fit], *, ray_settings: RaySettings, storage_path: st
 
 
 def _with_ray(fits: list[Fit], settings: RaySettings, storage_path: str, run_name: str) -> list[FitResult]:
-    _choose_token(settings)
+    cluster.choose_token(settings)
     import ray
     from ray.train.v2.api.exceptions import TrainingFailedError
 
     where = f"run {run_name} below {storage_path}"
-    ours = not ray.is_initialized()
     try:
-        if ours:
-            _open(settings)
-        result = _trainer(fits, settings, storage_path, run_name).fit()
+        with cluster.joined(settings):
+            result = _trainer(fits, settings, storage_path, run_name).fit()
     except (TrainingFailedError, ray.exceptions.RayError) as error:
         raise _told(where, error, settings) from error
-    finally:
-        if ours:
-            ray.shutdown()
     if result.error is not None or result.checkpoint is None:
         raise TrainingFailed(f"{where}: {result.error or 'no checkpoint was written'}; nothing was registered")
     with result.checkpoint.as_directory() as folder:
@@ -97,43 +79,11 @@ def _last_line(error: Exception) -> str:
     return str(error).strip().rsplit("\n", 1)[-1] or type(error).__name__
 
 
-def _choose_token(settings: RaySettings) -> None:
-    """A cluster of our own talks only to holders of a token that lives as long as this process.
-
-    Its ports listen on every interface. Ray reads the mode when it is imported: later it is too late, and then the mode
-    stays what it was, said openly so that Ray does not switch it on half-way.
-    """
-    if settings.address != "local" or "RAY_AUTH_MODE" in os.environ:
-        return
-    if "ray" in sys.modules:
-        os.environ["RAY_AUTH_MODE"] = "disabled"
-        return
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-
-
-def _open(settings: RaySettings) -> None:
-    """Joins the cluster at `address`, or starts one of our own."""
-    import ray
-
-    if settings.address != "local":
-        ray.init(address=settings.address, logging_level=logging.WARNING)
-        return
-    ray.init(
-        address="local",
-        num_cpus=settings.workers,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level=logging.WARNING,
-    )
-
-
 def _trainer(fits: list[Fit], settings: RaySettings, storage_path: str, run_name: str) -> Any:
     import ray.train as train
     from ray.train.torch import TorchConfig, TorchTrainer
 
     api: Any = train  # its annotations still name the classes of the older version
-    home = str(Path(ltv_train.__file__).resolve().parents[1])
-    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return TorchTrainer(
         train_on_worker,
         train_loop_config={"fits": fits, "loader_seconds": settings.loader_timeout_seconds},
@@ -147,7 +97,7 @@ def _trainer(fits: list[Fit], settings: RaySettings, storage_path: str, run_name
             ),
             checkpoint_config=api.CheckpointConfig(num_to_keep=2),
             logging_config=api.LoggingConfig(log_level="WARNING"),
-            worker_runtime_env={"env_vars": {**_ALLOCATOR, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}},
+            worker_runtime_env={"env_vars": cluster.worker_environment()},
         ),
     )
 
@@ -159,8 +109,8 @@ def train_on_worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    _speak("ltv_train", logging.INFO if rank == 0 else logging.WARNING)
-    _hush_reports()
+    cluster.speak("ltv_train", logging.INFO if rank == 0 else logging.WARNING)
+    cluster.hush_reports()
     device = ray.train.torch.get_device()
 
     def shared(model: nn.Module) -> nn.Module:
@@ -173,22 +123,6 @@ def train_on_worker(config: dict[str, Any]) -> None:
 
     place = Place(Ranks(rank, world, total), device, shared, config["loader_seconds"])
     run_all(config["fits"], place, ReportingKeeper(rank))
-
-
-def _speak(name: str, level: int) -> None:
-    """Lets our own loggers speak; Ray's stay at their own level."""
-    logger = logging.getLogger(name)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-    logger.setLevel(level)
-    logger.propagate = False
-
-
-def _hush_reports() -> None:
-    """Ray says every report of every rank at length, from a logger named after its file, past its own log level."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.endswith("ray/train/v2/_internal/execution/context.py"):
-            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class ReportingKeeper:

@@ -24,7 +24,7 @@ from ltv_train.plan import Plan
 from ltv_train.progress import Pace
 from ltv_train.sizes import rank_batch, steps_for, whole_epochs
 
-__all__ = ["Fit", "FitResult", "Keeper", "Place", "run_all"]
+__all__ = ["Fit", "FitResult", "Keeper", "Place", "curve_of", "run_all"]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,12 @@ def run_all(fits: Sequence[Fit], place: Place, keeper: Keeper) -> list[FitResult
             keeper.keep({"done": done, "current": None if result else state}, metrics)
         resumed = None
     return [FitResult(**result) for result in done]
+
+
+def curve_of(fit: Fit, place: Place) -> Iterator[dict[str, float]]:
+    """The row of the learning curve after every epoch of one fit from its first step on, for as long as it is asked."""
+    for state in _epochs(fit, place, None, Pace([_expected_rows(fit, place)]), 0):
+        yield state["progress"]["curve"][-1]
 
 
 def frozen(fit: Fit, done: Sequence[Mapping[str, Any]]) -> Fit:

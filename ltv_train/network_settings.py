@@ -11,6 +11,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
+NetworkName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 _RECURRENT = ("rnn", "gru", "lstm", "cnn_lstm")
 _BELONGS_TO: dict[str, tuple[str, tuple[str, ...]]] = {

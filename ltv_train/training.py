@@ -20,7 +20,7 @@ from ltv_features.digest import digest_of
 from ltv_features.encode import Encoding, EncodingFitter
 from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
-from ltv_train import data, distributed, network
+from ltv_train import data, distributed, network, tune
 from ltv_train.anchors import fit_anchors
 from ltv_train.baselines import fit_baselines
 from ltv_train.boosting import fit_boosters
@@ -31,6 +31,7 @@ from ltv_train.data import Arrays, Manifest
 from ltv_train.fits import FitResult
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
+from ltv_train.search import Found, with_changes
 from ltv_train.starts import Starts
 from ltv_train.value_fit import NetworkFit
 
@@ -89,6 +90,11 @@ def train_all(
         bundles[one.origin] = _write_simple(one, out, settings)
     seconds = {"baselines and boosting": time.monotonic() - started}
     started = time.monotonic()
+    found = _searched(work, settings, storage=storage, run_name=run_name)
+    if found and settings.search:
+        settings = _with_network(settings, settings.search.network, found.changed)
+        seconds["search"] = time.monotonic() - started
+        started = time.monotonic()
     starts = starts or Starts()
     fits: list[NetworkFit] = []
     for one in work:
@@ -112,6 +118,7 @@ def train_all(
         "origins": list(origins),
         "candidates": sorted(bundles[origins[-1]]),
         "networks": list(settings.networks),
+        "search": found.to_dict() if found else None,
         "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
         "curves": _told(by_origin, lambda result: result.curve),
         "examples_read": _told(by_origin, lambda result: result.examples_read),
@@ -176,6 +183,22 @@ def _write(one: OriginWork, built: Built, out: str, encoding: Encoding | None = 
     config = dict(built.config) | {"never_bought": never_bought(one.manifest), "origin": one.origin}
     anchors = one.material.anchors.at_origin()
     return write(parent, kind=built.kind, config=config, files=built.files, encoding=encoding, anchors=anchors)
+
+
+def _searched(work: Sequence[OriginWork], settings: TrainSettings, *, storage: str, run_name: str) -> Found | None:
+    """What a search at the newest past origins found, at the night's own set where there are none; None without one."""
+    space = settings.search
+    if space is None:
+        return None
+    past = [one for one in work if not one.is_refit][-space.origins :] or work[-1:]
+    tried = [_network_fits(one, space.network, settings, [])[0] for one in past]
+    name = f"search-{run_name}"
+    return tune.run_search(tried, space, ray_settings=settings.ray, storage_path=storage, run_name=name)
+
+
+def _with_network(settings: TrainSettings, name: str, changed: Mapping[str, Any]) -> TrainSettings:
+    own = with_changes(settings.networks[name], changed)
+    return settings.model_copy(update={"networks": {**settings.networks, name: own}})
 
 
 def _network_fits(one: OriginWork, name: str, settings: TrainSettings, folds: Sequence[str]) -> list[NetworkFit]:

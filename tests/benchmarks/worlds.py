@@ -1,4 +1,4 @@
-"""W1 to W9: the worlds that must work without tuning, each run end to end from its mapping alone, and judged afterwards.
+"""W1 to W9: the worlds that must work without tuning, each run end to end from its mapping, and judged afterwards.
 
 A world is delivered as files, `deploy/local/run.sh` makes its night, and `monitor` looks at it once the longest horizon
 has passed. Compared are the customers of whom every candidate spoke, on what happened and on what was truly expected.
@@ -40,7 +40,7 @@ _MINOR = 100
 
 @dataclass(frozen=True)
 class Judgement:
-    """One world after its horizon: what was said by candidate, [N] mean and median, what happened, what was expected."""
+    """One world after its horizon, [N] each: mean and median by candidate, what happened, what was expected."""
 
     mean: Mapping[str, Floats]
     median: Mapping[str, Floats]
