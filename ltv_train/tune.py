@@ -58,18 +58,13 @@ def _tuner(
     at_once = max(1, settings.workers)
     device = {"cpu": 1, "gpu": 1} if settings.use_gpu else {"cpu": 1}
     trial = tune.with_parameters(_run_trial, tried=list(tried), use_gpu=settings.use_gpu)
-    # the first point is the settings as they are: nothing changed
-    usual = dict.fromkeys((*space.choices, *space.ranges))
     return tune.Tuner(
         tune.with_resources(trial, device),
-        param_space={"changed": _space(space)},
+        param_space={"trial": tune.grid_search(list(range(space.trials + 1))), "changed": _space(space)},
         tune_config=tune.TuneConfig(
             metric=_LOSS,
             mode="min",
-            num_samples=space.trials + 1,
-            search_alg=BasicVariantGenerator(
-                points_to_evaluate=[{"changed": usual}], max_concurrent=at_once, random_state=space.seed
-            ),
+            search_alg=BasicVariantGenerator(max_concurrent=at_once, random_state=space.seed),
             scheduler=ASHAScheduler(
                 time_attr="training_iteration",
                 max_t=MOST_EPOCHS,
@@ -123,7 +118,8 @@ def _last_line(error: Exception) -> str:
 
 
 def _changed(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config["changed"].items() if value is not None}
+    """What a trial changes; nothing in the first one, which tries the settings as they are."""
+    return dict(config["changed"]) if config["trial"] else {}
 
 
 def _trial_of(result: Any, origins: int) -> Trial:
