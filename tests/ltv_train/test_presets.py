@@ -1,18 +1,29 @@
 """Networks by name, and their shapes from files: what a configuration may say, and what it is told when it is wrong."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ltv_features.digest import digest_of
 from ltv_features.errors import ConfigError
+from ltv_features.project import Examples
 from ltv_features.strict import Section, load
+from ltv_train import network
 from ltv_train.baselines import fit_baselines
 from ltv_train.blend import BOOSTERS
+from ltv_train.bundle import Bundle, write
+from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import RESERVED, NetworkSettings, TrainSettings
+from ltv_train.fits import FitResult, Place, run_all
 from ltv_train.gate import BASELINE_NAMES, BLEND
+from ltv_train.models import ENCODERS
+from ltv_train.predict import predict
 from ltv_train.presets import SHIPPED
+from ltv_train.value_fit import NetworkFit
+from tests.network_world import some_anchors, some_encoding, write_world
 from tests.value_world import some_material
 
 
@@ -97,6 +108,93 @@ def test_every_other_candidate_has_a_reserved_name() -> None:
     assert {name for name in others if not name.startswith("last_")} <= set(RESERVED)
 
 
+NAMED: dict[str, dict[str, Any]] = {
+    "mlp": {"encoder": "mlp", "embedding": 16, "layers": [128, 64]},
+    "cnn": {"encoder": "cnn", "layers": [64, 64], "kernel": 3},
+    "rnn": {"encoder": "rnn"},
+    "gru": {"encoder": "gru"},
+    "lstm": {"encoder": "lstm", "embedding": 50, "layers": [128, 128], "dropout": 0.2},
+    "lstm_256": {"encoder": "lstm", "hidden": 256, "batch_size": 64, "learning_rate": 0.001},
+    "cnn_lstm": {"encoder": "cnn_lstm", "filters": 64, "kernel": 3, "layers": [50, 50]},
+    "churn_lstm_64": {"encoder": "lstm", "hidden": 64},
+    "churn_lstm_128_64": {"encoder": "lstm", "layers": [128, 64], "batch_norm": True, "dropout": 0.5},
+    "transformer": {"encoder": "transformer", "hidden": 64, "layers": 2, "heads": 4},
+}
+"""What people who ask for a shape by name expect of it; everything else is as without a preset."""
+
+
 @pytest.mark.parametrize("preset", sorted(file.stem for file in SHIPPED.glob("*.toml")))
-def test_every_preset_that_comes_with_the_code_can_be_read(preset: str) -> None:
-    assert NetworkSettings(preset=preset) != NetworkSettings()
+def test_a_preset_that_comes_with_the_code_says_what_its_name_promises(preset: str) -> None:
+    assert NetworkSettings(preset=preset).model_dump() == NetworkSettings(**NAMED[preset]).model_dump()
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Examples]:
+    return write_world(tmp_path_factory.mktemp("shards"), users=160)
+
+
+@pytest.mark.parametrize("preset", sorted(NAMED))
+def test_every_preset_is_built_takes_two_steps_and_predicts(
+    shards: tuple[str, Examples], tmp_path: Path, preset: str
+) -> None:
+    folder, rows = shards
+    settings = NetworkSettings(preset=preset, steps=2)
+    fit = NetworkFit(preset, folder, settings, some_encoding(rows), some_anchors(), seed=1)
+    [result] = run_all([fit], Place(), FolderKeeper(tmp_path))
+    assert (result.steps, result.skipped_steps) == (2, 0)
+    said = predict(bundle_of(result, fit, tmp_path), rows.take(np.arange(5)))
+    assert np.isfinite(said.mean).all()
+
+
+def bundle_of(result: FitResult, fit: NetworkFit, folder: Path, *, cap_minor: float = 1e12) -> Bundle:
+    """What was fitted, as it would be stored."""
+    config = network.to_config(
+        result.shape, encoder=fit.settings.encoder, residual=True, members=1, cap_minor=cap_minor
+    )
+    return write(
+        folder,
+        kind=network.KIND,
+        config=config | {"horizons_days": [30, 90]},
+        files=network.to_files([result.weights]),
+        encoding=fit.encoding,
+        anchors=fit.anchors,
+    )
+
+
+@pytest.mark.parametrize("encoder", sorted(ENCODERS))
+def test_a_thousand_times_the_money_is_a_thousand_times_the_score(tmp_path: Path, encoder: str) -> None:
+    """Through a fit of a few steps: nothing on the way knows what a coin is worth."""
+    said = {}
+    for money in (1.0, 1000.0):
+        place = tmp_path / str(money)
+        folder, rows = write_world(place, users=160, money=money)
+        settings = NetworkSettings(encoder=encoder, hidden=16, batch_size=64, steps=6, learning_rate=1e-2)
+        fit = NetworkFit(encoder, folder, settings, some_encoding(rows), some_anchors(money), seed=1)
+        [result] = run_all([fit], Place(), FolderKeeper(place))
+        said[money] = predict(bundle_of(result, fit, place), rows)
+    assert np.allclose(said[1000.0].mean, 1000 * said[1.0].mean, rtol=2e-3)
+    assert np.allclose(said[1000.0].p_purchase, said[1.0].p_purchase, atol=1e-4)
+    assert said[1.0].mean.std() > 0.05 * said[1.0].mean.mean()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"encoder": "lstm", "heads": 2}, "heads is for encoder transformer, not for lstm"),
+        ({"encoder": "mlp", "batch_norm": True}, "batch_norm is for encoder rnn or gru"),
+        ({"optimiser": "sgd", "weight_decay": 0.1}, "weight_decay is for optimiser adamw, not for sgd"),
+        ({"momentum": 0.5}, "momentum is for optimiser sgd"),
+        ({"decay": 0.5}, "decay is for schedule step or exponential, not for cosine"),
+        ({"layers": [64, 32], "hidden": 64}, "layers .* hidden = 64 is too much"),
+        ({"encoder": "transformer", "layers": [64, 64]}, "a transformer has layers of one width"),
+        ({"encoder": "transformer", "hidden": 50}, "hidden a multiple of 16"),
+        ({"encoder": "lsmt"}, "Input should be 'mlp'"),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        NetworkSettings(**values)
+
+
+def test_the_settings_know_every_encoder_and_no_other() -> None:
+    assert set(get_args(NetworkSettings.model_fields["encoder"].annotation)) == set(ENCODERS)
