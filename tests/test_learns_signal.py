@@ -25,15 +25,13 @@ def spoken_and_happened(encoder: str, signal: float) -> tuple[Array, Array]:
     sizes = inputs.encoding.vocabulary_sizes
     shape = Shape(sizes, len(NUMERIC_FIELDS), len(NAMES), periods=2, width=16)
     network = models.build(encoder, shape, residual=True, seed=1)
-    whole = inputs.batch(training_columns(examples, labels, np.arange(USERS)), at_origin=False)
     learner = loop.start(network, Recipe(STEPS, learning_rate=1e-2))
     torch.manual_seed(1)
     order = np.random.default_rng(1).permutation(USERS)
+    parts = [order[start : start + BATCH] for start in range(0, USERS, BATCH)]
+    batches = [inputs.batch(training_columns(examples, labels, rows), at_origin=False) for rows in parts]
     while learner.step < STEPS:
-        parts = [order[start : start + BATCH] for start in range(0, USERS, BATCH)]
-        batches = [inputs.batch(training_columns(examples, labels, rows), at_origin=False) for rows in parts]
         loop.train_epoch(learner, batches, loop.Ranks(), CPU)
-    assert len(whole) == USERS
     asked = inputs.batch(training_columns(fresh, truth, np.arange(USERS)), at_origin=True)
     with torch.no_grad():
         said = network.head.mean(learner.averaged(asked))[:, 1].double().numpy()
