@@ -1,12 +1,17 @@
 """A lake that holds nothing but shards: all that `train` needs, small enough to be trained in seconds."""
 
-from collections.abc import Mapping, Sequence
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from jobs._entry import Run, Settings
 from ltv_features import files
 from ltv_features.strict import load
+from ltv_train.value_fit import NetworkFit
 from tests.network_world import write_world
 
 NIGHT = date(2026, 3, 1)
@@ -61,3 +66,21 @@ def run_of(config: Path, night: date = NIGHT) -> Run:
 def training_of(config: Path, night: date = NIGHT) -> Path:
     """The folder of all trainings of a night."""
     return config.parent / "lake" / "training" / str(night)
+
+
+@contextmanager
+def signalled_at(number: int, name: str) -> Iterator[None]:
+    """Sends this process a signal in the middle of a step, when so many batches have been made."""
+    honest, made = NetworkFit.batch, []
+
+    def stopped(self: NetworkFit, *given: Any) -> Any:
+        made.append(1)
+        if len(made) == number:
+            os.kill(os.getpid(), getattr(signal, name))
+        return honest(self, *given)
+
+    NetworkFit.batch = stopped  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        NetworkFit.batch = honest  # type: ignore[method-assign]

@@ -1,0 +1,119 @@
+"""Training that is stopped from outside, wherever it is, goes on and ends with the bytes of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import train
+from jobs._entry import start
+from ltv_features.errors import InputMissing, LtvError, ShardsRefused, TrainingFailed
+from ltv_train import distributed
+from ltv_train.backtest import latest_run
+from ltv_train.bundle import load
+from ltv_train.distributed import run_fits
+from tests.train_world import NIGHT, run_of, signalled_at, training_of, write_lake
+
+KILLED = """
+import sys
+from jobs import train
+from jobs._entry import start
+from tests.train_world import signalled_at
+
+with signalled_at(11, "SIGKILL"):
+    raise SystemExit(start(train.main, needs_spark=False, argv=sys.argv[1:]))
+"""
+
+
+def finished(config: Path) -> dict[str, Any]:
+    """What run.json says of the latest training, without its seconds."""
+    folder, told = latest_run(str(training_of(config)))
+    for by_name in told["bundles"].values():
+        for path in by_name.values():
+            load(Path(folder) / path)
+    return {name: value for name, value in told.items() if name != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What comes of it when nobody stops it."""
+    config = write_lake(tmp_path_factory.mktemp("shop"), {NIGHT: [NIGHT]})
+    train.main(run_of(config))
+    return finished(config)
+
+
+def nothing_to_read(config: Path) -> bool:
+    """No training that `evaluate` could take for one, and no bundle of a network."""
+    training = training_of(config)
+    with pytest.raises(InputMissing):
+        latest_run(str(training))
+    return not list(training.rglob("run.json")) and not list(training.rglob("bundles/*/lstm/*/digests.json"))
+
+
+def goes_on_to(unbroken: dict[str, Any], config: Path) -> bool:
+    """Nothing can be read of the stopped training but its last epoch, and the next one ends as if nothing had been."""
+    assert nothing_to_read(config)
+    assert len(list(training_of(config).glob("ray/*/state.pt"))) == 1, "an epoch is kept"
+    train.main(run_of(config))
+    return finished(config) == unbroken
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_steps_examples_and_bytes(
+    unbroken: dict[str, Any], tmp_path: Path
+) -> None:
+    config = write_lake(tmp_path, {NIGHT: [NIGHT]})
+    command = [sys.executable, "-c", KILLED, "--config", str(config), "--as-of", str(NIGHT)]
+    known = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run(command, env=known, capture_output=True, text=True, timeout=300, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert goes_on_to(unbroken, config)
+
+
+def test_a_training_that_is_asked_to_end_ends_with_143_and_goes_on(unbroken: dict[str, Any], tmp_path: Path) -> None:
+    config = write_lake(tmp_path, {NIGHT: [NIGHT]})
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with signalled_at(11, "SIGTERM"), pytest.raises(SystemExit) as ended:
+            start(train.main, needs_spark=False, argv=["--config", str(config), "--as-of", str(NIGHT)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert goes_on_to(unbroken, config)
+
+
+def test_what_a_run_says_holds_steps_examples_and_the_digests_of_its_bundles(unbroken: dict[str, Any]) -> None:
+    night = str(NIGHT)
+    assert unbroken["steps"][night]["lstm"] == [12, 12] or all(
+        steps <= 12 for steps in unbroken["steps"][night]["lstm"]
+    )
+    assert unbroken["skipped_steps"][night]["lstm"] == [0, 0]
+    assert all(epoch == [128] for fit in unbroken["examples_read"][night]["lstm"] for epoch in fit)
+    assert len(unbroken["bundles"][night]["lstm"].rsplit("/", 1)[1]) == 16
+
+
+@pytest.mark.parametrize("error", [TrainingFailed("retries are spent"), ShardsRefused("a short read")])
+def test_a_training_that_fails_leaves_nothing_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: LtvError
+) -> None:
+    config = write_lake(tmp_path, {NIGHT: [NIGHT]}, users=60)
+
+    def fails(*given: Any, **settings: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(distributed, "run_fits", fails)
+    with pytest.raises(type(error), match=str(error)):
+        train.main(run_of(config))
+    assert nothing_to_read(config)
+    monkeypatch.setattr(distributed, "run_fits", run_fits)
+    train.main(run_of(config))
+    assert finished(config)["candidates"]
+
+
+def test_the_files_of_a_finished_run_are_json_without_numbers_that_are_not_finite(unbroken: dict[str, Any]) -> None:
+    json.dumps(unbroken, allow_nan=False)
