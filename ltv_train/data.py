@@ -128,7 +128,7 @@ def _blocks(
     """The real rows of each block of this share, as views into the row group."""
     if read.share >= read.shares or not any(read.blocks):
         return
-    paths = [files.join(manifest.folder, file.path) for file in bucket.files]
+    paths = [files.join(manifest.folder, file.path) for file in bucket.filled]
     share = petastorm_compat.Share(read.share, read.shares)
     groups = partial(petastorm_compat.row_groups, paths, share=share, seed=read.seed)
     what = f"{manifest.folder}, T={bucket.length}, share {read.share} of {read.shares}"

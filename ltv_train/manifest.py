@@ -1,5 +1,6 @@
 """What a shard set says about itself, and whether its files are those that were written."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from ltv_features.contract import SCHEMA_VERSION
 from ltv_features.errors import ShardsRefused
 from ltv_train.plan import Bucket, ShardFile
 
+log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 
 
@@ -101,6 +103,8 @@ def verify(manifest: Manifest) -> None:
             problems.append(f"{path}: expected {file.bytes} bytes, actual {size}")
         elif (actual := files.sha256_of(content)) != file.sha256:
             problems.append(f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}...")
+    for path in sorted(path for path, file in listed.items() if not sum(file.examples)):
+        log.info("%s: %s holds no row and is skipped", manifest.folder, path)
     if problems:
         listing = "".join(f"\n  - {problem}" for problem in problems)
         raise ShardsRefused(

@@ -38,10 +38,14 @@ class Bucket:
         return sum(sum(file.examples) for file in self.files)
 
     @property
+    def filled(self) -> list[ShardFile]:
+        """The files that hold a row, by path; a reader opens no other, so that nobody counts groups without a row."""
+        return sorted((file for file in self.files if sum(file.examples)), key=lambda file: file.path)
+
+    @property
     def groups(self) -> list[tuple[int, int]]:
         """Blocks and real examples of every row group, in the order in which shares are dealt."""
-        files = sorted(self.files, key=lambda file: file.path)
-        return [pair for file in files for pair in zip(file.row_groups, file.examples, strict=True)]
+        return [pair for file in self.filled for pair in zip(file.row_groups, file.examples, strict=True)]
 
 
 @dataclass(frozen=True)

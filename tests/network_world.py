@@ -95,7 +95,7 @@ def training_columns(examples: Examples, labels: dict[str, Array], rows: Array, 
 
 
 def write_world(
-    root: Path, *, users: int, signal: float = 1.0, seed: int = 1, day: date = DAY, money: float = 1.0
+    root: Path | str, *, users: int, signal: float = 1.0, seed: int = 1, day: date = DAY, money: float = 1.0
 ) -> tuple[str, Examples]:
     """Writes the value shard set of a day: a train, a validation and a slice split; returns its folder and the train
     rows."""

@@ -52,7 +52,7 @@ def some_plan(kind: str = "value") -> ExamplePlan:
     return ExamplePlan(kind, (origin,), (), (1.0,), None, PERIODS, 0.1, 1)
 
 
-def write_small_set(root: Path, splits: dict[str, Sequence[int]], *, tasks: int = 2) -> str:
+def write_small_set(root: Path | str, splits: dict[str, Sequence[int]], *, tasks: int = 2) -> str:
     """Writes a value set of examples with the given token counts, merged and with its manifest; returns its folder."""
     day, told = DAY.isoformat(), []
     first = 1

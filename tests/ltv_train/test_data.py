@@ -1,16 +1,23 @@
 """From a shard set to batches: every example once, nothing damaged or missing goes unnoticed."""
 
+import hashlib
 import itertools
+import threading
+import time
 from collections import Counter
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ltv_features.errors import InputMissing, ShardsRefused
+from ltv_features.errors import InputMissing, LoaderStuck, ShardsRefused
 from ltv_train import data, manifest, petastorm_compat
 from ltv_train.data import Manifest, Padded
+from ltv_train.plan import Bucket, ShardFile
 from tests.shard_builders import write_small_set
 
 LENGTHS = [(7 * number) % 40 for number in range(1500)]
@@ -161,6 +168,84 @@ def test_a_row_group_lost_or_delivered_twice_fails_the_epoch(
     monkeypatch.setattr(petastorm_compat, "row_groups", faulty)
     with pytest.raises(ShardsRefused, match=message):
         epoch(fresh)
+
+
+@pytest.mark.slow
+def test_a_hundred_epochs_on_two_ranks_lose_and_double_nothing(shards: Manifest) -> None:
+    for number in range(100):
+        ranks = [epoch(shards, rank=rank, world=2, epoch=number) for rank in range(2)]
+        assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 1501)), number
+
+
+def test_a_loader_that_gives_nothing_any_more_ends_the_epoch_by_name_in_time(
+    shards: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, forever = petastorm_compat.row_groups, threading.Event()
+
+    def stuck(*args: object, **kwargs: object) -> Generator[pa.Table, None, None]:
+        yield next(honest(*args, **kwargs))  # type: ignore[arg-type]
+        forever.wait()
+
+    monkeypatch.setattr(petastorm_compat, "row_groups", stuck)
+    plan = data.plan_of(shards, "train", rank=0, world=1, batch_size=128, seed=1, epoch=0)
+    began = time.monotonic()
+    with pytest.raises(LoaderStuck, match=r"value/2026-03-01, T=64, share 0 of 1: expected a row group within 0\.4 s"):
+        list(data.padded_batches(shards, "train", plan, loader_seconds=0.4))
+    assert time.monotonic() - began < 5
+    forever.set()
+
+
+def test_a_reading_thread_that_dies_without_a_word_ends_the_epoch_in_time(
+    shards: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(self: object, **given: object) -> None:
+        raise SystemExit  # not an Exception: petastorm's thread ends and tells nobody
+
+    monkeypatch.setattr(petastorm_compat._Worker, "process", dies)
+    plan = data.plan_of(shards, "train", rank=0, world=1, batch_size=128, seed=1, epoch=0)
+    with pytest.raises(LoaderStuck):
+        list(data.padded_batches(shards, "train", plan, loader_seconds=0.4))
+
+
+def test_a_loader_that_fails_says_what_failed(shards: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: object, **given: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(petastorm_compat._Worker, "process", fails)
+    with pytest.raises(OSError, match="the disk is gone"):
+        epoch(shards)
+
+
+def with_an_empty_file(manifest: Manifest) -> Manifest:
+    """The same set with a file without a row, rightly listed."""
+    bucket = manifest.splits["train"][0]
+    empty = "train/T=8/part-00000-9999.parquet"
+    path = f"{manifest.folder}/{empty}"
+    schema = pq.read_schema(_file(manifest))
+    pq.write_table(schema.empty_table(), path)
+    content = Path(path).read_bytes()
+    assert pq.ParquetFile(path).num_row_groups == 1, "one row group without a row"
+    added = ShardFile(empty, hashlib.sha256(content).hexdigest(), len(content), (0,), (0,))
+    files = (added, *bucket.files)
+    return replace(manifest, splits={**manifest.splits, "train": (Bucket(bucket.length, files),)})
+
+
+def test_a_shard_without_a_row_is_skipped_with_a_note(fresh: Manifest, caplog: pytest.LogCaptureFixture) -> None:
+    emptied = with_an_empty_file(fresh)
+    with caplog.at_level("INFO"):
+        data.verify(emptied)
+    assert "part-00000-9999.parquet holds no row and is skipped" in caplog.text
+    for world in (1, 2, 3):
+        ranks = [epoch(emptied, rank=rank, world=world) for rank in range(world)]
+        assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 181))
+    assert len(data.read_all(emptied, "train").examples.user_key) == 180
+
+
+def test_more_ranks_than_row_groups_step_alike_and_read_everything_once(fresh: Manifest) -> None:
+    assert len(fresh.splits["train"][0].groups) == 2
+    ranks = [epoch(fresh, rank=rank, world=7, batch_size=16) for rank in range(7)]
+    assert len({len(rank) for rank in ranks}) == 1
+    assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 181))
 
 
 def test_an_empty_split_is_refused_by_name(fresh: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""The fits on Ray Train: two ranks, one killed worker, the same number of steps."""
+"""The fits on Ray Train: two ranks, one that is killed, one that hangs; and ranks without Ray, by their sums alone."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from ltv_features.errors import ShardsRefused
-from ltv_train import distributed
+from ltv_features.errors import ShardsRefused, TrainingFailed
+from ltv_train import checkpoint, distributed
 from ltv_train.config import NetworkSettings, RaySettings
 from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
@@ -84,6 +84,51 @@ def test_a_killed_worker_costs_no_step(tmp_path: Path, monkeypatch: pytest.Monke
     assert [result.steps for result in got] == [9, 9]
     assert [[row["step"] for row in result.curve] for result in got] == [[3.0, 6.0, 9.0]] * 2
     assert all(sum(ranks) == 256 and len(ranks) == 2 for result in got for ranks in result.examples_read)
+
+
+def hangs(config: dict[str, Any]) -> None:
+    """The worker's own function, but rank 1 sleeps for ever after its second epoch: alive, and of no use."""
+    import ray.train
+
+    reports: list[int] = []
+    keep = distributed.ReportingKeeper.keep
+
+    def keep_then_sleep(self: distributed.ReportingKeeper, state: dict[str, Any], metrics: dict[str, float]) -> None:
+        keep(self, state, metrics)
+        reports.append(1)
+        if ray.train.get_context().get_world_rank() == 1 and len(reports) == 2:
+            time.sleep(3600)
+
+    distributed.ReportingKeeper.keep = keep_then_sleep  # type: ignore[method-assign]
+    distributed.train_on_worker(config)
+
+
+@pytest.mark.ray
+def test_a_rank_that_hangs_ends_the_run_in_bounded_time_by_name_and_a_rerun_may_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No restart is allowed, so this is also how a run ends whose restarts are spent."""
+    fits = some_fits(tmp_path, 1)
+    made = distributed._trainer
+
+    def trainer_that_hangs(*given: Any) -> Any:
+        trainer = made(*given)
+        trainer.train_loop_per_worker = hangs
+        return trainer
+
+    monkeypatch.setattr(distributed, "_trainer", trainer_that_hangs)
+    settings = RaySettings(workers=2, max_failures=0, timeout_seconds=15)
+    began = time.monotonic()
+    with pytest.raises(TrainingFailed) as ended:
+        distributed.run_fits(fits, ray_settings=settings, storage_path=str(tmp_path / "runs"), run_name="hang")
+    assert time.monotonic() - began < 150
+    said = str(ended.value)
+    assert "rank 0: fit 1, epoch 3, rank 0 of 2: " in said
+    assert "given up after 0 restart(s) (train.ray.max_failures); nothing was registered" in said
+    kept = sorted((tmp_path / "runs" / "hang").rglob(checkpoint.STATE_FILE))
+    state = checkpoint.load(str(kept[-1].parent))
+    assert state is not None
+    assert (state["done"], state["current"]["progress"]["epoch"]) == ([], 2)
 
 
 @pytest.mark.gpu

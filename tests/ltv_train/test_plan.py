@@ -1,8 +1,11 @@
 """The reading plan over a grid of ranks, batches and manifests: no Ray, no files."""
 
 import itertools
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ltv_features.errors import ShardsRefused
 from ltv_train.plan import Bucket, Plan, ShardFile, reading_plan
@@ -15,6 +18,7 @@ SHAPES = {
     "odd groups in two files": {8: [[16, 16, 3], [16, 1]], 64: [[16, 16, 16]]},
     "fewer groups than ranks": {8: [[1]], 16: [[16, 2]], 256: [[16] * 5 + [7]]},
     "one block": {32: [[1]]},
+    "a group and a file without a row": {8: [[16, 2], []], 16: [[]], 32: [[3]]},
 }
 
 
@@ -25,7 +29,8 @@ def buckets(shape: dict[int, list[list[int]]]) -> list[Bucket]:
         listed = []
         for number, groups in enumerate(files):
             examples = [64 * blocks for blocks in groups]
-            examples[-1] -= 54
+            if groups:
+                examples[-1] -= 54
             listed.append(
                 ShardFile(f"train/T={length}/part-{number}.parquet", "0" * 64, 1, tuple(groups), tuple(examples))
             )
@@ -46,7 +51,8 @@ def test_all_ranks_step_alike_and_together_read_every_example_once(shape: str, w
         ranks = plans(shape, world, batch_size, epoch=epoch)
         assert len({plan.steps for plan in ranks}) == 1, "every step the same bucket, and as many steps, on all ranks"
         assert {plan.remainder for plan in ranks} == {0}
-        for place, bucket in enumerate(buckets(SHAPES[shape])):
+        filled = [bucket for bucket in buckets(SHAPES[shape]) if bucket.examples]
+        for place, bucket in enumerate(filled):
             groups = bucket.groups
             expected = naive_plan.groups_by_rank([blocks for blocks, _ in groups], world, epoch + place)
             for plan, numbers in zip(ranks, expected, strict=True):
@@ -58,6 +64,66 @@ def test_all_ranks_step_alike_and_together_read_every_example_once(shape: str, w
             steps = naive_plan.steps_of_bucket([blocks for blocks, _ in groups], world, batch_size)
             assert ranks[0].steps.count(bucket.length) == steps
         assert sum(plan.examples for plan in ranks) == sum(bucket.examples for bucket in buckets(SHAPES[shape]))
+
+
+GROUP = st.integers(0, 3)
+"""Blocks of a row group; 0: a group without a row."""
+FILES = st.lists(st.lists(GROUP, max_size=5), min_size=1, max_size=3)
+
+
+@given(
+    shape=st.dictionaries(st.sampled_from((8, 16, 32, 64, 128, 256)), FILES, min_size=1, max_size=4),
+    world=st.integers(1, 8),
+    batch_size=st.sampled_from((1, 2, 8, 32, 64, 128, 192, 1024)),
+    seed=st.integers(1, 5),
+    epoch=st.integers(0, 9),
+)
+def test_any_shards_are_walked_as_the_plain_loops_walk_them(
+    shape: dict[int, list[list[int]]], world: int, batch_size: int, seed: int, epoch: int
+) -> None:
+    """Every block of every rank is followed by hand, step by step: each once, and never two buckets in one step."""
+    made = whole_buckets(shape)
+    ranks = [
+        reading_plan(made, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
+        for rank in range(world)
+    ]
+    assert len({plan.steps for plan in ranks}) == 1
+    read: Counter[tuple[int, int]] = Counter()
+    for plan in ranks:
+        walked = naive_plan.walk(plan, {bucket.length: [blocks for blocks, _ in bucket.groups] for bucket in made})
+        assert len(walked) == len(plan.steps)
+        assert all(len(blocks) * 64 <= max(64, batch_size) for blocks in walked)
+        read.update(block for blocks in walked for block in blocks)
+    every = naive_plan.all_blocks({bucket.length: [blocks for blocks, _ in bucket.groups] for bucket in made})
+    parts = max(1, 64 // batch_size)
+    assert read == Counter(dict.fromkeys(every, parts))
+    assert {plan.remainder for plan in ranks} == {0}
+    assert sum(plan.examples for plan in ranks) == 64 * len(every) == ranks[0].total
+
+
+def whole_buckets(shape: dict[int, list[list[int]]]) -> list[Bucket]:
+    """Buckets whose blocks are all full."""
+    return [
+        Bucket(length, tuple(
+            ShardFile(f"train/T={length}/part-{n}.parquet", "0" * 64, 1, tuple(groups), tuple(64 * b for b in groups))
+            for n, groups in enumerate(files)
+        ))
+        for length, files in shape.items()
+    ]  # fmt: skip
+
+
+def test_the_plan_depends_on_nothing_but_what_it_is_given() -> None:
+    for epoch in range(3):
+        again = [plans("odd groups in two files", 3, 64, seed=4, epoch=epoch) for _ in range(2)]
+        assert again[0] == again[1]
+    moved = list(reversed(buckets(SHAPES["odd groups in two files"])))
+    assert reading_plan(moved, rank=0, world=3, batch_size=64, seed=4, epoch=2) == again[0][0]
+
+
+def test_every_epoch_has_an_order_of_its_own_over_steps_and_row_groups() -> None:
+    made = [plans("odd groups in two files", 2, 64, epoch=epoch)[0] for epoch in range(50)]
+    assert len({plan.steps for plan in made}) > 45
+    assert len({read.seed for plan in made for read in plan.reads}) == 100, "no two readers shuffle alike"
 
 
 def test_a_rank_without_a_row_group_reads_none_and_steps_on_weight_zero() -> None:
