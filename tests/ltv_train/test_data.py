@@ -195,6 +195,7 @@ def test_a_loader_that_gives_nothing_any_more_ends_the_epoch_by_name_in_time(
     forever.set()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_reading_thread_that_dies_without_a_word_ends_the_epoch_in_time(
     shards: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

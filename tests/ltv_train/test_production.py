@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake
 from ltv_train.gate import Verdict
+from ltv_train.promoted import noted_before
 from ltv_train.score import production
 
 pytestmark = pytest.mark.spark
@@ -54,3 +55,15 @@ def test_promotions_are_numbered_and_an_earlier_bundle_can_serve_again(lake: Lak
         judged(lake, TONIGHT, digest, again=again)
     assert [row["promotion_no"] for row in production.model_rows(lake)] == [2, 3]
     assert served(lake, TONIGHT) == "d1"
+
+
+def test_every_promotion_is_noted_for_training_which_opens_no_table(lake: Lake) -> None:
+    assert noted_before(lake.root, date(2026, 5, 1), "value") is None
+    judged(lake, YESTERDAY, "d1")
+    judged(lake, TONIGHT, "d2")
+    noted = noted_before(lake.root, TONIGHT, "value")
+    assert noted == {"as_of": "2026-04-01", "bundle": "bundles/d1", "digest": "d1", "name": "blend", "purpose": "value"}
+    judged(lake, TONIGHT, None, again="other settings")
+    after = noted_before(lake.root, date(2026, 5, 1), "value")
+    assert after is not None
+    assert (after["as_of"], after["digest"]) == ("2026-04-02", "d1"), "a promotion taken back is noted as taken back"
