@@ -99,10 +99,18 @@ def write_world(
 ) -> tuple[str, Examples]:
     """Writes the value shard set of a day: a train, a validation and a slice split; returns its folder and the train
     rows."""
-    told = []
     examples, labels = some_world(users, signal=signal, seed=seed, money=money)
     held = np.arange(users) % 5 == 0
-    for split, rows in (("train", ~held), ("validation", held), ("slice", held)):
+    folder = write_splits(root, examples, labels, {"train": ~held, "validation": held, "slice": held}, day)
+    return folder, examples.take(np.flatnonzero(~held))
+
+
+def write_splits(
+    root: Path, examples: Examples, labels: dict[str, Array], splits: dict[str, Array], day: date = DAY
+) -> str:
+    """Writes a value shard set whose splits hold the rows where their mask [N] is true; returns its folder."""
+    told = []
+    for split, rows in splits.items():
         buckets = np.where(rows, bucket_of(examples.lengths), 0)
         for length in sorted(set(buckets.tolist()) - {0}):
             own = np.flatnonzero(buckets == length)
@@ -115,4 +123,4 @@ def write_world(
             told += [json.dumps(fact) for fact in shelf.close()]
     plan = ExamplePlan("value", (Origin(day, (date(2026, 1, 1),)),), (), (1.0,), None, PERIODS, 0.1, 1)
     finish(str(root), plan, told, SetFacts(day, "input", "config", {"events": 1}, NAMES))
-    return files.join(str(root), "value", day.isoformat()), examples.take(np.flatnonzero(~held))
+    return files.join(str(root), "value", day.isoformat())
