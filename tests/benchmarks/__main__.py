@@ -5,10 +5,11 @@ import json
 import sys
 from pathlib import Path
 
-from tests.benchmarks import carried, examples, features, feeding, state, worlds
+from tests.benchmarks import bare, carried, examples, features, feeding, scaling, state, training, worlds
 from tests.benchmarks.compare import Result
 
-ALL = {**state.ALL, **carried.ALL, **features.ALL, **examples.ALL, **feeding.ALL, **worlds.ALL}
+_MODULES = (state, carried, features, examples, feeding, training, bare, scaling, worlds)
+ALL = {name: work for module in _MODULES for name, work in module.ALL.items()}
 
 
 def main(argv: list[str]) -> int:

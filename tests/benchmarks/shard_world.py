@@ -6,10 +6,12 @@ are drawn so that files compress about as those of a shop do: whole amounts, few
 
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 
+from ltv_features import shards
 from ltv_features.aggregates import NAMES
 from ltv_features.contract import EVENT_TYPES, LABEL_FIELDS, MAX_TOKENS
 from ltv_features.encode import EncodingFitter
@@ -25,6 +27,8 @@ from tests.network_world import PERIODS, write_splits
 _MEDIAN, _SPREAD = 12, 1.3
 _ITEMS = 5_000
 _HELD = 0.1
+_LEAST_BUCKET = 50
+"""A small set is cut into the same buckets as a large one: none of at least a 50th of the examples is merged."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def write_world(root: Path, examples: int, *, width: int, batch_size: int = 512,
     more = round(examples * held)
     made, labels = skewed(examples + more, seed=1)
     train = np.arange(examples + more) < examples
-    folder = write_splits(root, made, labels, {"train": train, **({"validation": ~train} if more else {})})
+    with mock.patch.object(shards, "MIN_BUCKET_EXAMPLES", min(shards.MIN_BUCKET_EXAMPLES, examples // _LEAST_BUCKET)):
+        folder = write_splits(root, made, labels, {"train": train, **({"validation": ~train} if more else {})})
     fitter = EncodingFitter(min_count=5, cap=20_000)
     fitter.add(made.aggregates, made.tokens)
     anchors = fit_anchors(made.anchor, made.cutoff_no, made.anchor)
