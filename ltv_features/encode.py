@@ -4,6 +4,7 @@ The same functions serve training and scoring. Kernel room: NumPy and Arrow only
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _TOKEN_UNITS = {
     "rating": "ratio",
     "dwell_seconds": "count",
 }
+_MONEY = np.array([unit == "minor" for unit in UNITS])
+_LOGGED = np.array([unit not in ("ratio", "flag") for unit in UNITS])
 Floats = npt.NDArray[np.float32]
 
 
@@ -59,11 +62,8 @@ class Encoding:
         """Embedding rows for raw ids of any shape; 0 stays 0, an id that training did not know is 1."""
         if field not in LEARNED_FIELDS:
             return raw.astype(np.int64)
-        known = self.numbers[field]
-        place = np.searchsorted(known, raw)
-        found = place < len(known)
-        found[found] = known[place[found]] == raw[found]
-        return np.where(raw == PADDING, PADDING, np.where(found, place + FIRST_KNOWN, UNKNOWN)).astype(np.int64)
+        table = self._tables[field]
+        return np.asarray(table[np.minimum(raw.astype(np.uint64), np.uint64(len(table) - 1))])
 
     def numeric(self, field: str, raw: Array) -> Floats:
         """A token field of any shape, transformed, standardised and clipped to +-5."""
@@ -71,9 +71,28 @@ class Encoding:
 
     def aggregates(self, raw: Array) -> Floats:
         """[B, A] aggregates, transformed, standardised and clipped to +-5."""
-        moved = [_transform(raw[:, a], unit, self.money_scale_minor) for a, unit in enumerate(UNITS)]
-        scaled = [_standard(column, scale) for column, scale in zip(moved, self.columns, strict=True)]
-        return np.stack(scaled, axis=1)
+        values = raw.astype(np.float64)
+        values[:, _MONEY] /= self.money_scale_minor
+        moved = np.where(_LOGGED, _signed_log(values), values)
+        mean, deviation = self._scales
+        scaled = _clipped((moved - mean) / np.where(deviation == 0.0, 1.0, deviation))
+        scaled[:, deviation == 0.0] = 0.0
+        return scaled
+
+    @cached_property
+    def _tables(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The embedding row of every raw number up to the largest that is known, and UNKNOWN for all above it."""
+        tables = {}
+        for name, known in self.numbers.items():
+            tables[name] = np.full(int(known.max(initial=0)) + 2, UNKNOWN, np.int64)
+            tables[name][known] = np.arange(len(known)) + FIRST_KNOWN
+            tables[name][0] = PADDING
+        return tables
+
+    @cached_property
+    def _scales(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """[A] mean and deviation of the aggregates."""
+        return np.array([scale.mean for scale in self.columns]), np.array([scale.deviation for scale in self.columns])
 
     def to_parts(self) -> tuple[pa.Table, dict[str, Any]]:
         """The vocabulary as a table (field, number) and everything else as JSON-able values."""
@@ -164,12 +183,21 @@ def _transform(raw: Array, unit: str, money_scale_minor: float) -> npt.NDArray[n
         return values
     if unit == "minor":
         values = values / money_scale_minor
-    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+    return _signed_log(values)
+
+
+def _signed_log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.copysign(np.log1p(np.abs(values)), values))
 
 
 def _standard(values: npt.NDArray[np.float64], scale: Scale) -> Floats:
     """Standardised and clipped; a missing value (NaN) lies at the mean, which is 0."""
     if scale.deviation == 0.0:
         return np.zeros(values.shape, np.float32)
-    scaled = np.clip((values - scale.mean) / scale.deviation, -_CLIP, _CLIP)
-    return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+    return _clipped((values - scale.mean) / scale.deviation)
+
+
+def _clipped(scaled: npt.NDArray[np.float64]) -> Floats:
+    made = np.clip(scaled, -_CLIP, _CLIP).astype(np.float32)
+    made[np.isnan(made)] = 0.0
+    return made

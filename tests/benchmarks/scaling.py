@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ltv_train import distributed
+from ltv_train import cluster, distributed
 from ltv_train.config import RaySettings
 from tests.benchmarks import device as devices
 from tests.benchmarks import shard_world
@@ -69,7 +69,7 @@ def ray_group(task: Task) -> Iterator[Group]:
     """Ranks started by the trainer that `train` uses."""
     task.folder.mkdir()
     settings = RaySettings(workers=task.ranks, max_failures=0, timeout_seconds=120)
-    with distributed.cluster(settings):
+    with cluster.joined(settings):
         trainer = distributed._trainer([], settings, str(task.folder / "runs"), "benchmark")
         trainer.train_loop_per_worker, trainer.train_loop_config = ray_rank, {"task": task}
         thread = threading.Thread(target=trainer.fit)
