@@ -2,5 +2,5 @@
 
 Reads: arrays.
 Writes: nothing.
-May import: NumPy, SciPy. No Spark, no Torch, no Ray.
+May import: NumPy, scikit-learn. No Spark, no Torch, no Ray.
 """

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics
 
-from ltv_train.metrics.classification import auc, brier, log_loss
+from ltv_train.metrics.classification import auc, best_threshold, brier, decisions, log_loss
 
 NOTHING = np.zeros(0)
 PAIRS = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.integers(0, 5).map(lambda n: n / 5)), max_size=25)
@@ -75,3 +76,62 @@ def test_being_certain_and_wrong_costs_much_and_not_everything():
 @pytest.mark.parametrize("measure", [auc, brier, log_loss])
 def test_no_users_is_nan(measure):
     assert math.isnan(measure(NOTHING, NOTHING))
+
+
+@given(PAIRS, st.integers(0, 5).map(lambda n: n / 5))
+def test_decisions_equal_counting_one_by_one(pairs, threshold):
+    truth, probability = columns(pairs)
+    found = decisions(truth, probability >= threshold)
+    count = {(yes, said): 0 for yes in (True, False) for said in (True, False)}
+    for happened, p in pairs:
+        count[happened > 0, p >= threshold] += 1
+    cells = (found.true_positive, found.false_positive, found.false_negative, found.true_negative)
+    assert cells == (count[True, True], count[False, True], count[True, False], count[False, False])
+    right, said, happened = cells[0], cells[0] + cells[1], cells[0] + cells[2]
+    expected = {
+        "accuracy": (cells[0] + cells[3], len(pairs)),
+        "precision": (right, said),
+        "recall": (right, happened),
+        "f1": (2 * right, said + happened),
+    }
+    for name, (over, under) in expected.items():
+        assert getattr(found, name) == pytest.approx(over / under if under else math.nan, nan_ok=True), name
+
+
+def test_decisions_by_hand():
+    found = decisions(np.array([1.0, 1.0, 1.0, 0.0, 0.0]), np.array([True, True, False, True, False]))
+    assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (2, 1, 1, 1)
+    assert (found.accuracy, found.precision, found.recall, found.f1) == pytest.approx((3 / 5, 2 / 3, 2 / 3, 2 / 3))
+
+
+@given(PAIRS)
+def test_no_threshold_has_a_larger_youden_index_than_the_best(pairs):
+    truth, probability = columns(pairs)
+    if len(set(truth)) < 2:
+        assert best_threshold(truth, probability) == 0.5
+        return
+
+    def youden(threshold):
+        yes = probability >= threshold
+        return yes[truth > 0].mean() - yes[truth == 0].mean()
+
+    best = best_threshold(truth, probability)
+    assert 0 <= best <= 1
+    assert youden(best) >= max(youden(p) for p in [*probability, 1.1]) - 1e-12
+
+
+def test_where_nearly_all_buy_the_best_threshold_still_tells_people_apart():
+    truth = np.array([*[1.0] * 18, 0.0, 0.0])
+    probability = np.array([*np.linspace(0.8, 1, 18), 0.7, 0.75])
+    assert best_threshold(truth, probability) == 0.8
+    most = max(probability, key=lambda t: metrics.f1_score(truth, probability >= t))
+    assert most == 0.8  # here the largest F1 agrees; noise would draw it to "everybody"
+    noisy = np.array([*probability[:16], 0.5, 0.6, 0.7, 0.75])
+    assert (noisy >= best_threshold(truth, noisy)).sum() == 16
+    assert metrics.f1_score(truth, noisy >= 0.5) > metrics.f1_score(truth, noisy >= best_threshold(truth, noisy))
+
+
+def test_the_roc_of_the_histogram_agrees_where_every_level_is_one_value():
+    truth, probability = np.array([1.0, 0.0, 1.0, 0.0, 1.0]), np.array([0.9, 0.5, 0.5, 0.2, 0.1])
+    assert auc(truth, probability, exact_up_to=0) == pytest.approx(auc(truth, probability))
+    assert best_threshold(truth, probability, exact_up_to=0) == best_threshold(truth, probability) == 0.9

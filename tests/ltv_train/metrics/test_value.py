@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from ltv_train.metrics.value import (
     bias,
-    decile_calibration,
     gain_curve,
     gini,
     mae,
+    mse,
     normalised_gini,
     rmse,
     spearman,
     top_decile_capture,
+    top_decile_lift,
 )
-from tests.naive_metrics import naive_capture, naive_deciles, naive_gini, naive_normalised_gini, naive_spearman
+from tests.naive_metrics import naive_capture, naive_gini, naive_normalised_gini, naive_spearman
 
 NOTHING = np.zeros(0)
 SMALL = st.integers(0, 4).map(float)
@@ -34,6 +35,7 @@ def columns(pairs):
 def test_errors_equal_a_loop(pairs):
     gaps = [predicted - truth for truth, predicted in pairs]
     assert mae(*columns(pairs)) == pytest.approx(sum(map(abs, gaps)) / len(gaps))
+    assert mse(*columns(pairs)) == pytest.approx(sum(gap**2 for gap in gaps) / len(gaps))
     assert rmse(*columns(pairs)) == pytest.approx(math.sqrt(sum(gap**2 for gap in gaps) / len(gaps)))
     assert bias(*columns(pairs)) == pytest.approx(sum(gaps) / len(gaps), abs=1e-12)
 
@@ -96,6 +98,7 @@ def test_top_decile_capture_equals_filling_a_tenth_user_by_user(pairs):
 def test_the_top_decile_of_twenty_users_is_the_first_two():
     truth = np.array([50.0, 30.0, *[1.0] * 18])
     assert top_decile_capture(truth, np.arange(20.0, 0, -1)) == pytest.approx(80 / 98)
+    assert top_decile_lift(truth, np.arange(20.0, 0, -1)) == pytest.approx((80 / 2) / (98 / 20))
 
 
 def test_a_tie_across_the_border_of_the_decile_shares_its_spend():
@@ -105,41 +108,11 @@ def test_a_tie_across_the_border_of_the_decile_shares_its_spend():
     assert top_decile_capture(truth, np.ones(10)) == pytest.approx(0.1)
 
 
-@given(PAIRS)
-def test_decile_calibration_equals_a_loop_over_ten_groups(pairs):
-    found, expected = decile_calibration(*columns(pairs)), naive_deciles(pairs)
-    users, said, happened = (list(column) for column in zip(*expected, strict=True))
-    assert found.users.tolist() == users
-    np.testing.assert_allclose(found.predicted, said, atol=1e-9)
-    np.testing.assert_allclose(found.happened, happened, atol=1e-9)
-    total = sum(truth for truth, _ in pairs)
-    gap = sum(n * abs(p - h) for n, p, h in expected if n)
-    assert found.error == pytest.approx(gap / total if total else math.nan, abs=1e-9, nan_ok=True)
-
-
-def test_deciles_begin_with_the_best_and_weigh_their_gaps_by_users():
-    predicted = np.repeat(np.arange(10.0, 0, -1), 2)
-    found = decile_calibration(2 * predicted, predicted)
-    assert found.predicted.tolist() == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
-    assert found.happened.tolist() == [20, 18, 16, 14, 12, 10, 8, 6, 4, 2]
-    assert found.users.tolist() == [2] * 10
-    assert found.error == pytest.approx(0.5)
-
-
-def test_one_tie_over_all_deciles_gives_each_the_mean_truth():
-    found = decile_calibration(np.arange(20.0), np.full(20, 9.5))
-    assert found.happened.tolist() == [9.5] * 10
-    assert found.error == 0.0
-
-
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_no_measure_depends_on_the_order_of_the_rows(pairs, chance):
     mixed = chance.sample(pairs, len(pairs))
-    for measure in (mae, rmse, bias, spearman, gini, normalised_gini, top_decile_capture):
+    for measure in (mae, mse, rmse, bias, spearman, gini, normalised_gini, top_decile_capture):
         assert measure(*columns(mixed)) == pytest.approx(measure(*columns(pairs)), abs=1e-9, nan_ok=True)
-    here, there = decile_calibration(*columns(pairs)), decile_calibration(*columns(mixed))
-    np.testing.assert_allclose(there.happened, here.happened, atol=1e-9)
-    assert there.error == pytest.approx(here.error, abs=1e-9, nan_ok=True)
 
 
 @given(PAIRS)
@@ -148,31 +121,18 @@ def test_money_in_another_unit_moves_no_rank_and_no_share(pairs):
     for measure in (spearman, normalised_gini, top_decile_capture):
         expected = measure(truth, predicted)
         assert measure(truth * 1e3, predicted * 1e3) == pytest.approx(expected, abs=1e-9, nan_ok=True)
-    expected = decile_calibration(truth, predicted).error
-    assert decile_calibration(truth * 1e3, predicted * 1e3).error == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-@pytest.mark.parametrize("measure", [mae, rmse, bias, spearman, gini, normalised_gini, top_decile_capture])
+@pytest.mark.parametrize(
+    "measure", [mae, mse, rmse, bias, spearman, gini, normalised_gini, top_decile_capture, top_decile_lift]
+)
 def test_no_users_is_nan(measure):
     assert math.isnan(measure(NOTHING, NOTHING))
-
-
-def test_no_users_make_ten_empty_deciles():
-    found = decile_calibration(NOTHING, NOTHING)
-    assert found.users.tolist() == [0] * 10
-    assert np.isnan([*found.predicted, *found.happened, found.error]).all()
 
 
 @pytest.mark.parametrize("measure", [gini, normalised_gini, top_decile_capture])
 def test_no_spend_has_no_rank_quality_at_all(measure):
     assert math.isnan(measure(np.zeros(5), np.arange(5.0)))
-
-
-def test_no_spend_has_no_calibration_error_and_yet_its_deciles():
-    found = decile_calibration(np.zeros(10), np.arange(10.0))
-    assert math.isnan(found.error)
-    assert found.predicted.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
-    assert found.happened.tolist() == [0] * 10
 
 
 def test_one_user_has_errors_and_no_rank():
@@ -181,7 +141,6 @@ def test_one_user_has_errors_and_no_rank():
     assert math.isnan(spearman(truth, predicted))
     assert math.isnan(normalised_gini(truth, predicted))
     assert top_decile_capture(truth, predicted) == pytest.approx(0.1)
-    assert decile_calibration(truth, predicted).error == 0.75
 
 
 @pytest.mark.parametrize(("truth", "predicted"), [([1.0, 2.0], [3.0, 3.0]), ([3.0, 3.0], [1.0, 2.0])])
