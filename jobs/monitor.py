@@ -7,7 +7,6 @@ from ltv_features import files, ledger
 from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.digest import digest_of
-from ltv_train.metrics.value import decile_calibration
 from ltv_train.pages import outcome_page
 from ltv_train.score import nights, outcomes
 
@@ -30,9 +29,8 @@ def main(run: Run) -> None:
         ledger.record(lake, job="monitor", as_of=night, input_digest=digest, run_id=run.run_id, hops=hops)
         written = [row.asDict() for row in lake.read(OUTCOMES.name).where(on_night(night)).collect()]
         measured = outcomes.measured(written)
-        score = [r for r in written if (r["candidate"], r["horizon_days"]) == (outcomes.PUBLISHED, days[-1])]
-        deciles = decile_calibration(*outcomes.columns(score, "spend", "pltv"))
-        html = outcome_page(measured, deciles, night=str(night), currency=shop.currency, published=outcomes.PUBLISHED)
+        told = {"night": str(night), "currency": shop.currency, "published": outcomes.PUBLISHED}
+        html = outcome_page(measured, outcomes.folds(written), **told)
         page = files.join(root, "reports", str(night), "outcome.html")
         files.write_bytes(page, html.encode())
         for row in measured:

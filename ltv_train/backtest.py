@@ -4,7 +4,7 @@ Room: what is decided, from numbers alone. The blend is judged with weights that
 with weights from all past origins. Money is in minor units. No Spark, no Ray.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ import pyarrow as pa
 
 from ltv_features import files
 from ltv_features.project import Examples
-from ltv_train import blend, evaluation, gate
+from ltv_train import blend, evaluation, gate, uncertainty
 from ltv_train.blend import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import GateSettings
+from ltv_train.decided import EVENTS, Decided, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.gate import Verdict
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
+from ltv_train.segments import Known
+from ltv_train.uncertainty import Standing
 
 BLEND = "blend"
 LATEST = "latest.json"
@@ -28,7 +31,10 @@ LATEST = "latest.json"
 
 @dataclass(frozen=True)
 class Backtest:
-    """Everything that a report and a promotion need: folds oldest first, measures of every candidate, the verdict."""
+    """Everything that a report and a promotion need: folds oldest first, measures of every candidate, the verdict.
+
+    `decided` is of the newest fold, longest horizon first; `standings` are against the best baseline.
+    """
 
     run: Mapping[str, Any]
     horizons_days: tuple[int, ...]
@@ -36,6 +42,8 @@ class Backtest:
     measures: tuple[Measures, ...]
     weights: BlendWeights
     verdict: Verdict
+    decided: tuple[Decided, ...] = ()
+    standings: tuple[Standing, ...] = ()
 
 
 def latest_run(training: str) -> tuple[str, dict[str, Any]]:
@@ -59,10 +67,14 @@ def judge(
     production: str | None,
     settings: GateSettings,
     seed: int,
+    known: Mapping[str, Known] | None = None,
 ) -> Backtest:
-    """The verdict over the folds of one training run; `production` names the procedure that serves now."""
+    """The verdict over the folds of one training run; `production` names the procedure that serves now.
+
+    `known` says by origin who the users are, for the measures by segment.
+    """
     origins, names = run["origins"][:-1], run["candidates"]
-    folds = evaluation.load_folds(folder, origins, names, outcomes)
+    folds = evaluation.load_folds(folder, origins, names, outcomes, known)
     members = [name for name in (*blend.BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)
@@ -79,7 +91,20 @@ def judge(
     ]
     decided = gate.decide(folds, production=production, settings=settings, seed=seed) if folds else None
     verdict = decided or gate.without_folds(BLEND, production=production)
-    return Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict)
+    made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict)
+    if not folds:
+        return made
+    standings = uncertainty.standings(folds, verdict.best_baseline, draws=settings.bootstrap, seed=seed)
+    return replace(made, decided=_all_decided(folds, horizons), standings=tuple(standings))
+
+
+def _all_decided(folds: Sequence[Fold], horizons: Sequence[int]) -> tuple[Decided, ...]:
+    return tuple(
+        decided(folds, name, horizons, h, event)
+        for h in reversed(range(len(horizons)))
+        for event in EVENTS
+        for name in sorted(folds[-1].predictions)
+    )
 
 
 def bundle_of(folder: str, run: Mapping[str, Any], origin: str, name: str) -> Bundle:

@@ -1,11 +1,11 @@
 """The back-test: folds put together from predictions and matured outcomes, and every candidate measured on them.
 
 Room: what each candidate said at past origins, against what happened. Money is in minor units throughout.
-May import: NumPy, Arrow, metrics, predict. No Spark, no Ray.
+May import: NumPy, Arrow, metrics, segments, predictions. No Spark, no Ray.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from ltv_features.errors import ContractBroken
 from ltv_features.files import join
 from ltv_train.metrics import classification, value
+from ltv_train.metrics.deciles import deciles
 from ltv_train.predictions import Predictions
+from ltv_train.segments import Known, Segments, segments_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,7 +27,7 @@ class Fold:
     """One past origin whose outcomes have matured.
 
     `user_key` [N]; `spend` [N, H] cumulative net spend; `purchased` [N, H] 0 or 1; `predictions` by candidate, rows in
-    the order of `user_key`.
+    the order of `user_key`. `segments` say who is who; None where nothing is known of the users.
     """
 
     origin: str
@@ -33,11 +35,20 @@ class Fold:
     spend: Floats
     purchased: Floats
     predictions: Mapping[str, Predictions]
+    segments: Segments | None = None
+
+    @property
+    def churned(self) -> Floats:
+        """[N, H] 0 or 1: who was lost, as `p_churn` foretells it."""
+        return 1 - self.purchased
 
 
 @dataclass(frozen=True)
 class Measures:
-    """How one candidate did at one origin and horizon; `mae` judges the median column, all else the mean column."""
+    """How one candidate did at one origin and horizon; `mae` judges the median column, all else the mean column.
+
+    `..._active` are measured on users active lately (see `segments`), NaN where that is not known.
+    """
 
     origin: str
     candidate: str
@@ -46,12 +57,18 @@ class Measures:
     gini: float
     spearman: float
     mae: float
+    mse: float
     rmse: float
     bias: float
     calibration_error: float
     top_decile_capture: float
+    top_decile_lift: float
     auc_purchase: float
     auc_churn: float
+    auc_purchase_active: float
+    auc_churn_active: float
+    brier_purchase: float
+    brier_churn: float
 
 
 def read_predictions(path: str) -> tuple[npt.NDArray[np.int64], Predictions]:
@@ -61,38 +78,57 @@ def read_predictions(path: str) -> tuple[npt.NDArray[np.int64], Predictions]:
     return table["user_key"].to_numpy(), Predictions(**columns)
 
 
-def load_folds(training: str, origins: Sequence[str], candidates: Sequence[str], outcomes: pa.Table) -> list[Fold]:
+def load_folds(
+    training: str,
+    origins: Sequence[str],
+    candidates: Sequence[str],
+    outcomes: pa.Table,
+    known: Mapping[str, Known] | None = None,
+) -> list[Fold]:
     """The folds at `origins`: predictions below the folder `training`, joined to `outcomes` by user.
 
-    Raises ContractBroken when a candidate did not predict exactly the users whose outcomes are known.
+    `known` says by origin who the users are. Raises ContractBroken when a candidate did not predict exactly the users
+    whose outcomes are known.
     """
-    return [_fold(training, origin, candidates, outcomes.filter(_equals(outcomes, origin))) for origin in origins]
+    folds = [_fold(training, origin, candidates, outcomes.filter(_equals(outcomes, origin))) for origin in origins]
+    told = known or {}
+    return [
+        replace(fold, segments=segments_of(told[fold.origin], fold.user_key)) if fold.origin in told else fold
+        for fold in folds
+    ]
 
 
 def measure(fold: Fold, candidate: str, predictions: Predictions, horizons_days: Sequence[int]) -> list[Measures]:
     """One row of measures for each horizon."""
-    rows = []
-    for h, horizon in enumerate(horizons_days):
-        spend, mean = fold.spend[:, h], predictions.mean[:, h]
-        bought = fold.purchased[:, h]
-        rows.append(
-            Measures(
-                origin=fold.origin,
-                candidate=candidate,
-                horizon_days=horizon,
-                users=len(spend),
-                gini=value.normalised_gini(spend, mean),
-                spearman=value.spearman(spend, mean),
-                mae=value.mae(spend, predictions.median[:, h]),
-                rmse=value.rmse(spend, mean),
-                bias=value.bias(spend, mean),
-                calibration_error=value.decile_calibration(spend, mean).error,
-                top_decile_capture=value.top_decile_capture(spend, mean),
-                auc_purchase=classification.auc(bought, predictions.p_purchase[:, h]),
-                auc_churn=classification.auc(1 - bought, predictions.p_churn[:, h]),
-            )
-        )
-    return rows
+    return [_measures(fold, candidate, predictions, h, horizon) for h, horizon in enumerate(horizons_days)]
+
+
+def _measures(fold: Fold, candidate: str, predictions: Predictions, h: int, horizon_days: int) -> Measures:
+    spend, mean = fold.spend[:, h], predictions.mean[:, h]
+    bought, p_purchase = fold.purchased[:, h], predictions.p_purchase[:, h]
+    lost, p_churn = fold.churned[:, h], predictions.p_churn[:, h]
+    active = fold.segments.active if fold.segments else np.zeros(len(spend), bool)
+    return Measures(
+        origin=fold.origin,
+        candidate=candidate,
+        horizon_days=horizon_days,
+        users=len(spend),
+        gini=value.normalised_gini(spend, mean),
+        spearman=value.spearman(spend, mean),
+        mae=value.mae(spend, predictions.median[:, h]),
+        mse=value.mse(spend, mean),
+        rmse=value.rmse(spend, mean),
+        bias=value.bias(spend, mean),
+        calibration_error=deciles(spend, mean).error,
+        top_decile_capture=value.top_decile_capture(spend, mean),
+        top_decile_lift=value.top_decile_lift(spend, mean),
+        auc_purchase=classification.auc(bought, p_purchase),
+        auc_churn=classification.auc(lost, p_churn),
+        auc_purchase_active=classification.auc(bought[active], p_purchase[active]),
+        auc_churn_active=classification.auc(lost[active], p_churn[active]),
+        brier_purchase=classification.brier(bought, p_purchase),
+        brier_churn=classification.brier(lost, p_churn),
+    )
 
 
 def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Table) -> Fold:

@@ -1,4 +1,4 @@
-"""Pictures for the reports: each function returns one figure as a PNG data address, ready for an `img` tag.
+"""Pictures for the reports: each function returns one figure as an SVG data address, ready for an `img` tag.
 
 Room: drawing only; numbers come in computed. May import: NumPy, matplotlib.
 """
@@ -13,11 +13,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-mpl.use("Agg")
+mpl.use("svg")
 
 Floats = npt.NDArray[np.float64]
-_SIZE = (5.6, 4.0)
+_SIZE = (5.0, 3.5)
 _INK = "#334"
+_HAPPENED, _PREDICTED, _CHANCE = "#8fb7d9", "#e0a458", "#999"
+_MOST_POINTS = 400
+"""More points of a curve than this cannot be told apart in a picture."""
 
 
 def calibration(predicted: Floats, happened: Floats, *, unit: str) -> str:
@@ -25,8 +28,8 @@ def calibration(predicted: Floats, happened: Floats, *, unit: str) -> str:
 
     def draw(axes: Axes) -> None:
         places = np.arange(1, len(predicted) + 1)
-        axes.bar(places - 0.2, happened, width=0.4, label="happened", color="#8fb7d9")
-        axes.bar(places + 0.2, predicted, width=0.4, label="predicted", color="#e0a458")
+        axes.bar(places - 0.2, happened, width=0.4, label="happened", color=_HAPPENED)
+        axes.bar(places + 0.2, predicted, width=0.4, label="predicted", color=_PREDICTED)
         axes.set_xticks(places)
         axes.set_xlabel("decile by predicted value (1 = best)")
         axes.set_ylabel(f"mean spend, {unit}")
@@ -39,12 +42,11 @@ def gain_curve(curves: Mapping[str, tuple[Floats, Floats]]) -> str:
 
     def draw(axes: Axes) -> None:
         for name, (customers, spend) in curves.items():
-            axes.plot(customers, spend, label=name, linewidth=1.6)
-        axes.plot([0, 1], [0, 1], color="#999", linestyle=":", linewidth=1, label="chance")
+            places = np.linspace(0, 1, _MOST_POINTS) if len(customers) > _MOST_POINTS else customers
+            axes.plot(places, np.interp(places, customers, spend), label=name, linewidth=1.6)
         axes.set_xlabel("share of customers, best first")
         axes.set_ylabel("share of spend caught")
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
+        _unit_square(axes)
 
     return _picture(draw)
 
@@ -59,6 +61,85 @@ def learning_curve(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
             axes.plot(steps, [row["validation_loss"] for row in rows], f"C{number}-", linewidth=1.6, label=name)
         axes.set_xlabel("steps")
         axes.set_ylabel("loss (dashed: training)")
+
+    return _picture(draw)
+
+
+def residuals(quantiles: Floats, *, unit: str) -> str:
+    """Happened less predicted by decile of the prediction, from [10, 5] quantiles: 10, 25, 50, 75 and 90 %."""
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(1, len(quantiles) + 1)
+        low, quarter, middle, three_quarters, high = quantiles.T
+        axes.axhline(0, color=_CHANCE, linewidth=1, linestyle=":")
+        axes.vlines(places, low, high, color=_HAPPENED, linewidth=1.6, label="80 % of customers")
+        axes.bar(places, three_quarters - quarter, 0.5, quarter, color=_HAPPENED, label="half of them")
+        axes.plot(places, middle, "_", color=_INK, markersize=12, markeredgewidth=2, label="median")
+        axes.set_xticks(places)
+        axes.set_xlabel("decile by predicted value (1 = best)")
+        axes.set_ylabel(f"happened - predicted, {unit}")
+
+    return _picture(draw)
+
+
+def reliability(curves: Mapping[str, tuple[Floats, Floats]]) -> str:
+    """Share that did it against the probability said, ten points a curve, with the line of perfect calibration."""
+
+    def draw(axes: Axes) -> None:
+        for name, (said, happened) in curves.items():
+            axes.plot(said, happened, label=name, marker="o", markersize=4, linewidth=1.4)
+        axes.set_xlabel("probability said")
+        axes.set_ylabel("share that did")
+        _unit_square(axes, "perfect")
+
+    return _picture(draw)
+
+
+def confusion(cells: Sequence[Sequence[int]], *, said: tuple[str, str], happened: tuple[str, str]) -> str:
+    """Counts [2, 2]: rows by what was said, columns by what happened; the deeper the blue, the more customers."""
+
+    def draw(axes: Axes) -> None:
+        counts = np.asarray(cells, np.float64)
+        axes.imshow(counts / max(counts.sum(), 1), cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+        for row in (0, 1):
+            for column in (0, 1):
+                share = counts[row, column] / max(counts.sum(), 1)
+                words, color = f"{cells[row][column]:,}\n{share:.1%}", "white" if share > 0.6 else _INK
+                axes.text(column, row, words, ha="center", va="center", fontsize=12, color=color)
+        axes.set_xticks((0, 1), [f"happened: {word}" for word in happened])
+        axes.set_yticks((0, 1), [f"said: {word}" for word in said], rotation=90, va="center")
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+
+    return _picture(draw)
+
+
+def standings(intervals: Mapping[str, tuple[float, float, float]], *, unit: str, chosen: str | None) -> str:
+    """One row a candidate, the first one on top: (value, low, high), with a line at 0."""
+
+    def draw(axes: Axes) -> None:
+        for row, (name, (value, low, high)) in enumerate(list(intervals.items())[::-1]):
+            color = _PREDICTED if name == chosen else _HAPPENED
+            axes.hlines(row, low, high, color=color, linewidth=3)
+            axes.plot(value, row, "o", color=_INK, markersize=4)
+        axes.axvline(0, color=_CHANCE, linewidth=1, linestyle=":")
+        axes.set_yticks(range(len(intervals)), list(intervals)[::-1], fontsize=8)
+        axes.set_xlabel(unit)
+
+    return _picture(draw)
+
+
+def lifts(by_name: Mapping[str, Floats]) -> str:
+    """Mean spend of a decile over the mean of all, [10] a candidate, with the line of chance at 1."""
+
+    def draw(axes: Axes) -> None:
+        for name, lift in by_name.items():
+            axes.plot(np.arange(1, len(lift) + 1), lift, label=name, marker="o", markersize=3, linewidth=1.4)
+        axes.axhline(1, color=_CHANCE, linestyle=":", linewidth=1, label="chance")
+        axes.set_xticks(range(1, 11))
+        axes.set_xlabel("decile by predicted value (1 = best)")
+        axes.set_ylabel("lift")
 
     return _picture(draw)
 
@@ -90,6 +171,12 @@ def shares_by_night(nights: Sequence[str], shares: Mapping[str, Sequence[float]]
     return _picture(draw)
 
 
+def _unit_square(axes: Axes, diagonal: str = "chance") -> None:
+    axes.plot([0, 1], [0, 1], color=_CHANCE, linestyle=":", linewidth=1, label=diagonal)
+    axes.set_xlim(0, 1.005)
+    axes.set_ylim(0, 1.005)
+
+
 def _name_nights(axes: Axes, nights: Sequence[str]) -> None:
     """Names of at most ten nights below the axis."""
     step = -(-len(nights) // 10)
@@ -98,13 +185,16 @@ def _name_nights(axes: Axes, nights: Sequence[str]) -> None:
 
 
 def _picture(draw: Callable[[Axes], None]) -> str:
-    figure = Figure(figsize=_SIZE, dpi=110, layout="constrained")
+    figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=_INK)
+    axes.xaxis.label.set_color(_INK)
+    axes.yaxis.label.set_color(_INK)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    with mpl.rc_context({"svg.hashsalt": "ltv"}):  # the same numbers give the same bytes
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -4,9 +4,9 @@ May import: backtest, data, pages. No Spark, no Ray.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,20 +15,41 @@ from ltv_features import files
 from ltv_train import backtest, data, pages
 from ltv_train.backtest import Backtest
 from ltv_train.bundle import Bundle, copy
+from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
+from ltv_train.report import Section
+from ltv_train.slices import known_at
 
 _SEED = 1
 
 
-def judged(folder: str, run: Mapping[str, Any], shards: str, *, before: str | None, settings: GateSettings) -> Backtest:
+class Cards(TypedDict):
+    """The two cards by the names under which the page takes them."""
+
+    data: DataCard
+    model: ModelCard | None
+
+
+def judged(
+    folder: str,
+    run: Mapping[str, Any],
+    shards: str,
+    *,
+    before: str | None,
+    settings: GateSettings,
+    attributes: Mapping[str, pa.Table] | None = None,
+) -> Backtest:
     """The back-test of a training run with its verdict, held against the refit.
 
-    `shards` is the value set of the night; `before` names the procedure that served before it.
+    `shards` is the value set of the night; `before` names the procedure that served before it. `attributes` holds by
+    origin what splits customers in the report alone (see `slices.known_at`).
     """
     outcomes = pa.table({})  # a log too short for a past origin has none, and the gate says so
     if len(run["origins"]) > 1:
         outcomes = pq.read_table(io.BytesIO(files.read_bytes(files.join(shards, "outcomes.parquet"))))
-    made = backtest.judge(folder, run, outcomes, production=before, settings=settings, seed=_SEED)
+    sets, told = shards.rsplit("/", 1)[0], attributes or {}
+    known = {origin: known_at(files.join(sets, origin), told.get(origin)) for origin in run["origins"][:-1]}
+    made = backtest.judge(folder, run, outcomes, production=before, settings=settings, seed=_SEED, known=known)
     ahead = data.read_all(data.load_manifest(shards), "slice").examples
     return backtest.checked_after_refit(folder, made, ahead, production=before, settings=settings)
 
@@ -42,10 +63,33 @@ def install(folder: str, made: Backtest, parent: str) -> Bundle | None:
     return copy(winner, Path(parent))
 
 
-def report(made: Backtest, *, as_of: str, currency: str, minor_per_unit: int) -> str:
-    """The page about the back-test as HTML."""
-    chosen = made.verdict.promoted
-    return pages.evaluation_page(made, as_of=as_of, currency=currency, minor_per_unit=minor_per_unit, chosen=chosen)
+def report(
+    made: Backtest,
+    *,
+    as_of: str,
+    currency: str,
+    minor_per_unit: int,
+    why: Sequence[Section] = (),
+    data: DataCard | None = None,
+    model: ModelCard | None = None,
+) -> str:
+    """The page about the back-test as HTML; `why` are sections that explain the score."""
+    return pages.evaluation_page(
+        made,
+        as_of=as_of,
+        currency=currency,
+        minor_per_unit=minor_per_unit,
+        chosen=made.verdict.promoted,
+        why=why,
+        data=data,
+        model=model,
+    )
+
+
+def cards(made: Backtest, installed: Bundle | None, shards: str, log: LogFacts | None) -> Cards:
+    """What the model was made of and what it is; `shards` is the value set of the night."""
+    manifest = data.load_manifest(shards)
+    return {"data": data_card(manifest, made.run, log), "model": model_card(made, installed, manifest)}
 
 
 def examples_read(run: Mapping[str, Any], shards: str) -> Iterator[tuple[str, int, int]]:

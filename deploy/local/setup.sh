@@ -6,6 +6,8 @@ set -euo pipefail
 
 # shellcheck source=paths.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/paths.sh"
+# shellcheck source=apt.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/apt.sh"
 ROOT="$LTV_ROOT"
 VENV="$LTV_VENV"
 PYTHON="$VENV/bin/python"
@@ -19,27 +21,6 @@ c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc  delta-storage-
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$2" >&2; exit "$1"; }
-
-# A quiet step: its output is shown only when it fails.
-quietly() {
-    local log
-    log="$(mktemp)"
-    if "$@" >"$log" 2>&1; then
-        rm -f -- "$log"
-    else
-        local status=$?
-        tail -n 25 -- "$log" >&2
-        rm -f -- "$log"
-        return "$status"
-    fi
-}
-
-can_apt() { [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/null; }
-
-apt_install() {
-    quietly env DEBIAN_FRONTEND=noninteractive apt-get update &&
-        quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-}
 
 # ---- Python 3.11 and the environment ----
 

@@ -10,7 +10,22 @@ trap 'exit 130' INT
 bash "$HERE/setup.sh"
 # shellcheck source=env.sh
 source "$HERE/env.sh"
+# shellcheck source=apt.sh
+source "$HERE/apt.sh"
 cd -- "$LTV_ROOT"
+
+# The pages of the reports are opened in a browser: where there is one, or can be, no test may go without it.
+have_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+may_install() { can_apt && grep -qx 'ID=debian' /etc/os-release; } # elsewhere the package is only a pointer
+if ! have_browser >/dev/null && may_install; then
+    printf 'test: installing chromium\n'
+    apt_install chromium || printf '!! apt-get could not install chromium\n'
+fi
+if have_browser >/dev/null || may_install; then
+    export LTV_BROWSER_TESTS=required
+else
+    printf 'test: the pages are not looked at in a browser: install one first (apt-get install chromium)\n'
+fi
 
 FAILED=()
 step() {

@@ -84,4 +84,4 @@ def residual_quantiles(
 
 
 def _over(sums: Floats, users: npt.NDArray[np.int64]) -> Floats:
-    return np.divide(sums, users, out=np.full(GROUPS, np.nan), where=users > 0)
+    return np.asarray(np.divide(sums, users, out=np.full(GROUPS, np.nan), where=users > 0))

@@ -39,8 +39,8 @@ def levels(truth: Floats, predicted: Floats, *, exact_up_to: int = EXACT_PAIRS) 
     place = level_of(predicted, exact_up_to=exact_up_to)
     users = np.bincount(place)
     there = np.flatnonzero(users)[::-1]
-    sums = (np.bincount(place, of)[there] for of in (truth, predicted))
-    return Levels(users[there].astype(np.float64), *sums)
+    truths, said = (np.bincount(place, of)[there].astype(np.float64) for of in (truth, predicted))
+    return Levels(users[there].astype(np.float64), truths, said)
 
 
 def level_of(values: Floats, *, exact_up_to: int = EXACT_PAIRS) -> Numbers:
@@ -73,4 +73,4 @@ def _borders(values: Floats) -> Floats:
     drawn = values if len(values) <= _SAMPLE else np.random.default_rng(0).choice(values, _SAMPLE)
     shares = np.quantile(drawn, np.arange(1, BINS) / BINS, method="lower")
     often = np.unique(shares[1:][np.diff(shares) == 0])
-    return np.unique(np.concatenate([shares, np.nextafter(often, np.inf)]))
+    return np.asarray(np.unique(np.concatenate([shares, np.nextafter(often, np.inf)])))

@@ -49,8 +49,8 @@ def spearman(truth: Floats, predicted: Floats, *, exact_up_to: int = EXACT_PAIRS
     """Rank correlation with average ranks for ties; NaN when either side is constant."""
     if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(predicted) == 0:
         return float("nan")
-    ranks = [average_ranks(side, exact_up_to=exact_up_to) for side in (truth, predicted)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (average_ranks(side, exact_up_to=exact_up_to) for side in (truth, predicted))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def gain_curve(truth: Floats, predicted: Floats, *, exact_up_to: int = EXACT_PAIRS) -> tuple[Floats, Floats]:

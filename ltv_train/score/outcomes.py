@@ -1,7 +1,7 @@
 """What a night promised against what happened: one row a user, candidate and horizon, once the horizon has matured."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from ltv_train.predictions import Predictions
 from ltv_train.score import nights
 
 PUBLISHED = "published"
+_ByName = dict[str, dict[str, Mapping[str, Any]]]
 log = logging.getLogger("ltv.monitor")
 Floats = npt.NDArray[np.float64]
 
@@ -126,26 +127,41 @@ def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -
 
     With `scored_by_all` only users of whom every candidate spoke are compared: those with an order before the night.
     """
-    made = []
+    if scored_by_all:
+        told = [(days, name, fold) for days, fold in folds(rows).items() for name in fold.predictions]
+    else:
+        told = [
+            (days, name, _fold({name: users})) for days, by_name in _sorted(rows) for name, users in by_name.items()
+        ]
+    return [measure(fold, name, fold.predictions[name], [days])[0] for days, name, fold in told]
+
+
+def folds(rows: Sequence[Mapping[str, Any]]) -> dict[int, Fold]:
+    """By horizon, the longest first: what was said and what happened, of the users of whom every candidate spoke."""
+    return {days: _fold(by_name) for days, by_name in _sorted(rows)}
+
+
+def _sorted(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, _ByName]]:
+    """By horizon, the longest first: the rows of each candidate by user, the published score first."""
     for days in sorted({row["horizon_days"] for row in rows}, reverse=True):
-        mine = [row for row in rows if row["horizon_days"] == days]
-        by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
-        for row in mine:
-            by_name.setdefault(row["candidate"], {})[row["user_id"]] = row
-        common = sorted(set.intersection(*(set(users) for users in by_name.values()))) if scored_by_all else None
-        for name in sorted(by_name, key=lambda name: (name != PUBLISHED, name)):
-            users = common if common is not None else sorted(by_name[name])
-            made.append(_measures(name, days, [by_name[name][user] for user in users]))
-    return made
+        by_name: _ByName = {}
+        for row in rows:
+            if row["horizon_days"] == days:
+                by_name.setdefault(row["candidate"], {})[row["user_id"]] = row
+        yield days, {name: by_name[name] for name in sorted(by_name, key=lambda name: (name != PUBLISHED, name))}
+
+
+def _fold(by_name: _ByName) -> Fold:
+    common = sorted(set.intersection(*(set(users) for users in by_name.values())))
+    said = {}
+    for name, users in by_name.items():
+        mine = [users[user] for user in common]
+        mean, median, p, spend, bought = columns(mine, "pltv", "pltv_p50", "p_purchase", "spend", "purchased")
+        said[name] = Predictions(mean, median, p, 1 - p)
+    night = next(str(row["as_of"]) for users in by_name.values() for row in users.values())
+    return Fold(night, np.arange(len(common)), spend, bought, said)
 
 
 def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[Floats]:
-    """Columns of rows as float64 arrays."""
-    return [np.array([float(row[name]) for row in rows]) for name in names]
-
-
-def _measures(name: str, days: int, rows: Sequence[Mapping[str, Any]]) -> Measures:
-    names = ("spend", "pltv", "pltv_p50", "p_purchase", "purchased")
-    spend, mean, median, p, bought = (column[:, None] for column in columns(rows, *names))
-    happened = Fold(str(rows[0]["as_of"]), np.arange(len(rows)), spend, bought, {})
-    return measure(happened, name, Predictions(mean, median, p, 1 - p), [days])[0]
+    """Columns of rows as float64 arrays [N, 1]."""
+    return [np.array([float(row[name]) for row in rows]).reshape(-1, 1) for name in names]

@@ -2,79 +2,22 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from ltv_features import files
 from ltv_features.errors import BundleRefused, ContractBroken, InputMissing
 from ltv_train import backtest, data, promotion
 from ltv_train.backtest import Backtest
-from ltv_train.baselines import fit_baselines
-from ltv_train.bundle import load, write
-from ltv_train.candidates import Built, Material
+from ltv_train.bundle import load
 from ltv_train.config import GateSettings
 from ltv_train.predict import predict
 from ltv_train.training import write_predictions
-from tests.value_world import HORIZONS, some_examples, some_labels, some_material
-
-ORIGINS = ("2026-01-01", "2026-01-29", "2026-02-26")
-STANDS_FOR = {"boosting_g": "linear_rfm", "boosting_e": "anchor", "lstm": "spend_rate"}
-"""Simple candidates under the names of the blend's members: the back-test asks only for names and bundles."""
-CANDIDATES = ["all_zero", "anchor", "boosting_e", "boosting_g", "lstm", "mean", "spend_rate"]
-SETTINGS = GateSettings(bootstrap=50)
-USERS = 120
-
-
-@lru_cache(maxsize=8)
-def fitted(seed: int, money: float) -> tuple[Material, dict[str, Built]]:
-    material = some_material(100, seed=seed, money=money)
-    return material, {each.name: each for each in fit_baselines(material)}
-
-
-def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_money: float = 1.0) -> dict[str, Any]:
-    """Bundles and predictions of every candidate; at the night itself models may be fitted on inflated money."""
-    bundles: dict[str, dict[str, str]] = {}
-    for number, origin in enumerate(origins):
-        material, built = fitted(number, refit_money if origin == origins[-1] else 1.0)
-        bundles[origin] = {}
-        for name in CANDIDATES:
-            one = built[STANDS_FOR.get(name, name)]
-            parent, anchors = folder / "bundles" / origin / name, material.anchors.at_origin()
-            made = write(parent, kind=one.kind, config=one.config, files=one.files, anchors=anchors)
-            bundles[origin][name] = str(made.path.relative_to(folder))
-            ahead = some_examples(USERS, seed=50 + number)
-            path = folder / "predictions" / origin / f"{name}.parquet"
-            write_predictions(str(path), ahead, predict(made, ahead))
-    curve = [{"epoch": 1, "step": 5, "train_loss": 1.5, "validation_loss": 1.4}]
-    run = {
-        "run_name": "train-0123",
-        "origins": list(origins),
-        "candidates": CANDIDATES,
-        "networks": ["lstm"],
-        "bundles": bundles,
-        "curves": {origin: {"lstm": [curve]} for origin in origins},
-        "examples_read": {origin: {"lstm": [[[60, 40], [60, 40]]]} for origin in origins},
-        "money_scale_minor": 1_000.0,
-    }
-    files.write_json(str(folder / "run.json"), run)
-    return run
-
-
-def what_happened(origins: tuple[str, ...] = ORIGINS) -> pa.Table:
-    parts = []
-    for number, origin in enumerate(origins[:-1]):
-        ahead = some_examples(USERS, seed=50 + number)
-        labels = some_labels(ahead, seed=50 + number)
-        spend, bought = labels["spend_minor"].tolist(), labels["purchased"].tolist()
-        columns = {"origin": [origin] * USERS, "user_key": ahead.user_key}
-        parts.append(pa.table(columns | {"label_spend_minor": spend, "label_purchased": bought}))
-    return pa.concat_tables(parts)
+from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
+from tests.value_world import HORIZONS, some_examples
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def judged(folder: Path) -> Backtest:
     run = backtest.latest_run(str(folder.parent))[1]
-    return backtest.judge(str(folder), run, what_happened(), production=None, settings=SETTINGS, seed=1)
+    return backtest.judge(
+        str(folder), run, what_happened(), production=None, settings=SETTINGS, seed=1, known=known(attributes=True)
+    )
 
 
 def test_the_latest_run_is_the_one_that_was_pointed_at(folder: Path, tmp_path: Path) -> None:
@@ -192,10 +137,10 @@ def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
 def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> None:
     chosen = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted="spend_rate"))
     html = promotion.report(chosen, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)|@import|url\((?!["']?data:)|<script""", html)
-    assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 3
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!["']?data:)|<script""", html)
+    assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 13
     marked = re.findall(r'<tr class="chosen"><td>([^<]*)</td>', html)
-    assert marked == ["spend_rate"] * (len(HORIZONS) * 2)
+    assert marked.count("spend_rate") == 1 + 2 + len(HORIZONS) * 2  # against baselines, as decisions, every measure
     row = next(m for m in judged.measures if (m.origin, m.candidate, m.horizon_days) == (ORIGINS[1], "mean", 90))
     assert f"<td>mean</td><td>{row.gini:.4f}</td>" in html
     assert f"<td>{row.mae / 100:,.2f}</td>" in html
@@ -204,7 +149,22 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
     page = promotion.report(held, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
     assert "Production stays as it is." in page
-    assert 'class="chosen"' not in page
+    assert f"Decisions of {judged.verdict.best_baseline}" in page
+
+
+def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged: Backtest) -> None:
+    html = promotion.report(judged, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    headings = re.findall(r"<h2>([^<]*)</h2>", html)
+    assert headings == [
+        *("Verdict", "Candidates and baselines", "Calibration", "Ranking: gain and lift", "Residuals by decile"),
+        *("Purchase", "Churn", "Segments", "Groups of customers", "How the gate decided", "Blend"),
+        *("Every origin and horizon", "Learning curves", "Examples read"),
+    ]
+    standing = next(each for each in judged.standings if each.candidate == judged.verdict.promoted)
+    assert f"{standing.gini.value:.4f} ({standing.gini.low:.4f} to {standing.gini.high:.4f})" in html
+    assert "too few users or buyers to be graded" in html
+    assert "town: 1 group(s) of under 100 customers, 20 customers in all, left out." in html
+    assert "Bonn" not in html
 
 
 def test_examples_read_are_held_against_what_each_shard_set_holds(

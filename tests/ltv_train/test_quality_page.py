@@ -27,7 +27,7 @@ def test_the_page_names_every_source_reason_note_and_problem() -> None:
     for said in ("20 rows came in, 3 were refused", "orders: &lt;too&gt; few", "time_unreadable", "amount_capped",
                  "50.0%", "2026-01-31 23:59", "12,345", "views, night by night"):  # fmt: skip
         assert said in html
-    assert html.count("data:image/png") == 4
+    assert html.count("data:image/svg+xml") == 4
     assert "Nothing stands out" not in html
     assert html.index("time_unreadable") < html.index("amount_missing")
 

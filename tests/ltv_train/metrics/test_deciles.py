@@ -106,3 +106,8 @@ def test_a_tie_goes_whole_to_the_decile_of_its_middle_and_leaves_the_others_empt
     found = residual_quantiles(np.arange(20.0), np.full(20, 9.5), (0.5,))[:, 0]
     assert np.isnan(found).sum() == 9
     assert found[5] == 0.0
+
+
+def test_ten_customers_are_ten_deciles_the_best_first():
+    predicted = np.arange(10.0)
+    assert residual_quantiles(predicted**2, predicted, (0.5,))[:, 0].tolist() == [72, 56, 42, 30, 20, 12, 6, 2, 0, 0]

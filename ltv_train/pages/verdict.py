@@ -1,0 +1,116 @@
+"""The verdict in words, and every candidate against the best baseline with its intervals."""
+
+import math
+
+from ltv_train import plots
+from ltv_train.pages.story import Story, interval
+from ltv_train.report import Picture, Row, Section, number
+from ltv_train.uncertainty import SHARE, Interval, Standing
+
+GRADES = {
+    "A": "surely better than the best baseline in both primaries",
+    "B": "neither surely better nor surely worse than the best baseline",
+    "C": "surely worse than the best baseline in both primaries",
+    "U": "too few users or buyers to be graded",
+}
+
+
+def verdict(story: Story) -> list[Section]:
+    """What a reader in a hurry must know: who serves, how good it is, and what it beats."""
+    decided = story.backtest.verdict
+    serves = f"{story.chosen} may serve from {story.as_of} on" if story.chosen else "Production stays as it is"
+    lines = [f"{serves}. Grade {decided.grade}: {GRADES[decided.grade]}."]
+    mine, base = story.standing(story.name), story.standing(decided.best_baseline)
+    if mine is None or base is None:
+        return [Section("Verdict", [*lines, "No past origin has matured, so nothing could be measured yet."])]
+    origins = len(story.backtest.folds)
+    lines.append(
+        f"At {origins} past origin{'s' * (origins > 1)}, {story.longest_days} days ahead, {story.name} ranks customers "
+        f"with a normalised Gini of {mine.gini.value:.3f} (1 is a perfect ranking, 0 is chance) and misses what a "
+        f"customer spends by {story.money(mine.mae.value)} {story.money.currency} on average."
+    )
+    if story.name != decided.best_baseline:
+        lines.append(_against(mine, base))
+    return [Section("Verdict", lines + _newest(story))]
+
+
+def gate(story: Story) -> list[Section]:
+    """Every comparison that the gate made, in its own sentences."""
+    notes = [
+        "Two primaries were declared beforehand: the Gini of the mean column and the error of the median column, on "
+        "the longest horizon. Bounds are one-sided, 90 %, from a bootstrap over users."
+    ]
+    return [Section("How the gate decided", list(story.backtest.verdict.reasons), notes=notes)]
+
+
+def standings(story: Story) -> list[Section]:
+    """Every candidate with its interval, and its difference to the best baseline with that one's interval."""
+    told = sorted(story.backtest.standings, key=lambda s: -s.gini.value if math.isfinite(s.gini.value) else 1.0)
+    if not told:
+        return []
+    base, sure, money = story.backtest.verdict.best_baseline, f"{SHARE:.0%}", story.money
+    columns = ["candidate", "Gini", f"MAE, {money.currency}", f"Gini against {base}", "error saved"]
+    rows = [_row(each, story) for each in told]
+    lines = [
+        f"The best baseline is {base}. Measured {story.longest_days} days ahead and averaged over "
+        f"{len(story.backtest.folds)} past origin(s), the newest {story.backtest.folds[-1].origin}; the blend is "
+        f"judged with weights that no customer's own outcome chose. In brackets: {sure} intervals."
+    ]
+    gains = {s.candidate: (s.gini_gain.value, s.gini_gain.low, s.gini_gain.high) for s in told if s.candidate != base}
+    saved = {s.candidate: (s.mae_saved.value, s.mae_saved.low, s.mae_saved.high) for s in told if s.candidate != base}
+    figures = [
+        Picture(plots.standings(shown, unit=unit, chosen=story.chosen), caption)
+        for shown, unit, caption in (
+            (_near(gains), f"Gini gained on {base}", "Ranking against the best baseline: right of the line is better"),
+            (_near(saved), "share of error saved", "Error of the median against the best baseline"),
+        )
+        if shown
+    ]
+    notes = [
+        "MAE judges the median column, which is made for it; Gini judges the mean column, which ranks and adds up. "
+        "Intervals hold the middle 90 % of draws of users with replacement, the same draws for all candidates. "
+        "Candidates far behind are in the table and not in the pictures."
+    ]
+    return [Section("Candidates and baselines", lines, columns, rows, figures, notes=notes)]
+
+
+def _near(shown: dict[str, tuple[float, float, float]]) -> dict[str, tuple[float, float, float]]:
+    """Those within .1 of the best: one that is far behind would press all others into one point."""
+    best = max((value for value, _, _ in shown.values() if math.isfinite(value)), default=0.0)
+    return {name: each for name, each in shown.items() if each[0] > best - 0.1}
+
+
+def _row(each: Standing, story: Story) -> Row:
+    money, is_base = story.money, each.candidate == story.backtest.verdict.best_baseline
+    error = f"{money(each.mae.value)} ({money(each.mae.low)} to {money(each.mae.high)})"
+    other = ["-", "-"] if is_base else [_cell(each.gini_gain, "+.4f"), _cell(each.mae_saved, "+.1%")]
+    return Row([each.candidate, _cell(each.gini, ".4f"), error, *other], each.candidate == story.chosen)
+
+
+def _cell(of: Interval, spec: str) -> str:
+    return f"{number(of.value, spec)} ({interval(of, spec)})"
+
+
+def _against(mine: Standing, base: Standing) -> str:
+    gain, saved = mine.gini_gain, mine.mae_saved
+    return (
+        f"The best baseline, {base.candidate}, reaches {base.gini.value:.3f}: a difference of {gain.value:+.4f}, with "
+        f"{SHARE:.0%} certainty between {interval(gain, '+.4f').replace(' to ', ' and ')}. Of its error "
+        f"{mine.candidate} saves {saved.value:.1%} (between {interval(saved, '+.1%').replace(' to ', ' and ')})."
+    )
+
+
+def _newest(story: Story) -> list[str]:
+    """What the measures of the newest origin mean for a campaign and for a budget."""
+    fold = story.newest
+    rows = story.measured(fold.origin, story.longest_days) if fold else []
+    mine = next((row for row in rows if row.candidate == story.name), None)
+    if fold is None or mine is None or not math.isfinite(mine.top_decile_capture):
+        return []
+    total, spent = float(fold.predictions[story.name].mean[:, -1].sum()), float(fold.spend[:, -1].sum())
+    off = f"{abs(total / spent - 1):.1%} too {'much' if total > spent else 'little'}"
+    return [
+        f"At the newest origin, {fold.origin}, the tenth of customers ranked first brought "
+        f"{mine.top_decile_capture:.0%} of all spend, {mine.top_decile_lift:.1f} times their share. In total, "
+        f"{story.name} promised {off}."
+    ]

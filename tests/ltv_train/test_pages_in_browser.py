@@ -1,0 +1,160 @@
+"""The report pages in a real browser: nothing is logged or fetched, all pictures are drawn, nothing is cut off.
+
+Looked at are the page of a back-test and that of an outcome, wide, on a phone, in the dark and on paper. Screenshots
+lie in the test's folder; where LTV_SCREENSHOTS names one, they are copied there.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ltv_features import files
+from ltv_train import backtest, promotion
+from ltv_train.cards import DataCard, LogFacts, ModelCard
+from ltv_train.evaluation import measure
+from ltv_train.pages import outcome_page
+from ltv_train.plots import gain_curve
+from ltv_train.predictions import Predictions
+from ltv_train.report import Picture, Section, page
+from tests.backtest_world import ORIGINS, SETTINGS, known, what_happened, write_training
+from tests.browser import NAMES, Page, find_browser, open_browser
+
+BROWSER = find_browser()
+VIEWS = {
+    "wide": {"width": 1280},
+    "phone": {"width": 390, "mobile": True},
+    "dark": {"width": 1280, "scheme": "dark"},
+    "paper": {"width": 700, "media": "print"},
+}
+pytestmark = pytest.mark.skipif(
+    BROWSER is None and os.environ.get("LTV_BROWSER_TESTS") != "required",
+    reason=f"no browser: none of {', '.join(NAMES)} is on PATH (Debian: apt-get install chromium)",
+)
+DATA = DataCard(
+    log=LogFacts("2025-01-01", "2026-02-25", 150, {"purchase": 1_000, "view": 12_000}),
+    table_versions={"events": 3},
+    origins=ORIGINS[:-1],
+    cutoffs=("2025-11-01", "2025-11-08"),
+    examples={"train": 200, "validation": 20, "slice": 120},
+    features=60,
+    never_bought=30,
+    input_digest="0123456789abcdef",
+)
+MODEL = ModelCard("blend", "blend", {"lstm": 0.5, "boosting_g": 0.5}, "a" * 64, "train-0123", "fedcba9876543210")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    assert BROWSER is not None, "a browser is required here and none was found"
+    with open_browser(BROWSER, tmp_path_factory.mktemp("browser") / "profile") as opened:
+        yield opened
+
+
+def backtest_page(folder: Path) -> str:
+    """Everything that the page of a back-test can show."""
+    run = write_training(folder)
+    who, settings = known(attributes=True), SETTINGS
+    made = backtest.judge(str(folder), run, what_happened(), production=None, settings=settings, seed=1, known=who)
+    return promotion.report(made, as_of=ORIGINS[-1], currency="EUR", minor_per_unit=100, data=DATA, model=MODEL)
+
+
+def page_of_an_outcome(folder: Path) -> str:
+    chance = np.random.default_rng(3)
+    truth = np.where(chance.random((300, 1)) < 0.4, chance.gamma(1, 80, (300, 1)), 0.0)
+    said = {
+        name: Predictions(truth * 0.5 + noise, truth * 0.4 + noise, p := np.clip(truth / 100, 0, 1), 1 - p)
+        for name, noise in (("published", chance.gamma(1, 20, (300, 1))), ("lstm", chance.gamma(1, 40, (300, 1))))
+    }
+    fold = backtest.Fold("2026-01-01", np.arange(300), truth, (truth > 0).astype(float), said)
+    rows = [row for name in said for row in measure(fold, name, said[name], [90])]
+    return outcome_page(rows, {90: fold}, night="2026-01-01", currency="EUR", published="published")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    made = {}
+    for name, write in (("evaluation", backtest_page), ("outcome", page_of_an_outcome)):
+        made[name] = folder / f"{name}.html"
+        files.write_bytes(str(made[name]), write(folder / name).encode())
+    return made
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ["evaluation", "outcome"])
+def test_the_page_is_quiet_whole_and_nothing_is_cut_off(
+    browser: Page, written: dict[str, Path], tmp_path: Path, name: str, view: str
+) -> None:
+    browser.look(**VIEWS[view])
+    browser.open(written[name])
+    assert browser.messages == []
+    assert [address for address in browser.requests if not address.startswith("data:")] == [written[name].as_uri()]
+    pictures = browser.ask("[...document.images].map(image => image.naturalWidth)")
+    assert len(pictures) >= 8
+    assert min(pictures) > 0
+    assert cut_off(browser, paper=view == "paper") == []
+    browser.screenshot(tmp_path / f"{name}_{view}.png")
+    assert (tmp_path / f"{name}_{view}.png").stat().st_size > 20_000
+    if place := os.environ.get("LTV_SCREENSHOTS"):
+        shutil.copy(tmp_path / f"{name}_{view}.png", place)
+
+
+CUT_OFF = """
+(paper => {
+    const wide = document.documentElement.clientWidth;
+    const inside = e => !paper && e.parentElement && e.parentElement.closest(".scroll");
+    return [...document.querySelectorAll("body *")]
+        .filter(e => !inside(e) && e.getBoundingClientRect().right > wide + 1)
+        .map(e => `${e.tagName} ${e.textContent.slice(0, 40)}`);
+})
+"""
+
+
+def cut_off(browser: Page, *, paper: bool) -> list[str]:
+    """What reaches beyond the page: on a screen a table may be wider than its box, which scrolls; on paper nothing."""
+    found: list[str] = browser.ask(f"{CUT_OFF}({str(paper).lower()})")
+    wider: bool = browser.ask("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return found + ["the page scrolls sideways"] * wider
+
+
+def test_the_contents_lead_to_every_section_and_tables_have_heads(browser: Page, written: dict[str, Path]) -> None:
+    browser.open(written["evaluation"])
+    assert browser.ask("[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.hash))")
+    assert browser.ask("[...document.querySelectorAll('table')].every(t => t.tHead && t.tHead.rows.length == 1)")
+    assert browser.ask("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == browser.ask(
+        "document.querySelectorAll('[id]').length"
+    )
+
+
+def test_a_page_in_the_dark_is_dark_and_its_words_are_not(browser: Page, written: dict[str, Path]) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        browser.look(width=1280, scheme=scheme)
+        browser.open(written["evaluation"])
+        rgb = browser.ask(
+            "['backgroundColor', 'color'].map(n => getComputedStyle(document.body)[n].match(/[0-9]+/g).map(Number))"
+        )
+        colours[scheme] = [sum(channels[:3]) / 3 for channels in rgb]
+    assert colours["light"][0] > 200 > 100 > colours["light"][1]
+    assert colours["dark"][0] < 50 < 200 < colours["dark"][1]
+
+
+def test_the_check_sees_a_picture_that_is_broken_a_script_and_a_page_that_is_too_wide(
+    browser: Page, tmp_path: Path
+) -> None:
+    line = np.linspace(0, 1, 3)
+    whole = page("t", "l", [Section("x", figures=[Picture(gain_curve({"a": (line, line)}), "gain")])], "")
+    spoilt = whole.replace(
+        "<main>", '<main><script>1</script><p style="width:3000px">wide</p><img src="http://127.0.0.1:9/x">'
+    )
+    spoilt = spoilt.replace('src="data:image/svg+xml;base64,', 'src="data:image/svg+xml;base64,broken')
+    (tmp_path / "spoilt.html").write_text(spoilt)
+    browser.look(width=390, mobile=True)
+    browser.open(tmp_path / "spoilt.html")
+    assert any("Content Security Policy" in message for message in browser.messages)
+    assert browser.ask("[...document.images].map(image => image.naturalWidth)") == [0, 0]
+    assert cut_off(browser, paper=False) != []
