@@ -82,7 +82,7 @@ class Encoding:
     @cached_property
     def _tables(self) -> dict[str, npt.NDArray[np.int64]]:
         """The embedding row of every raw number up to the largest that is known, and UNKNOWN for all above it."""
-        tables = {}
+        tables: dict[str, npt.NDArray[np.int64]] = {}
         for name, known in self.numbers.items():
             tables[name] = np.full(int(known.max(initial=0)) + 2, UNKNOWN, np.int64)
             tables[name][known] = np.arange(len(known)) + FIRST_KNOWN

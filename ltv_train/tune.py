@@ -14,9 +14,10 @@ import torch
 
 from ltv_features.errors import TrainingFailed
 from ltv_train import cluster, data, fits, search
-from ltv_train.config import RaySettings, SearchSettings
+from ltv_train.config import RaySettings
 from ltv_train.fit import Place
 from ltv_train.search import Found, Trial
+from ltv_train.search_settings import SearchSettings
 from ltv_train.sizes import MOST_EPOCHS
 from ltv_train.value_fit import NetworkFit
 
@@ -56,7 +57,7 @@ def _tuner(
     from ray.tune.search.basic_variant import BasicVariantGenerator
 
     at_once = max(1, settings.workers)
-    device = {"cpu": 1, "gpu": 1} if settings.use_gpu else {"cpu": 1}
+    device = {"cpu": 1.0, "gpu": 1.0} if settings.use_gpu else {"cpu": 1.0}
     trial = tune.with_parameters(_run_trial, tried=list(tried), use_gpu=settings.use_gpu)
     return tune.Tuner(
         tune.with_resources(trial, device),

@@ -57,7 +57,9 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         x_BTD = x_BTD + self.dropout(self.told(self._attention(self.before(x_BTD))))
-        return x_BTD + self.dropout(self.narrow(torch.relu(self.wide(self.between(x_BTD)))))
+        wide = torch.relu(self.wide(self.between(x_BTD)))
+        made: Tensor = x_BTD + self.dropout(self.narrow(wide))
+        return made
 
     def _attention(self, x_BTD: Tensor) -> Tensor:
         users, tokens, width = x_BTD.shape

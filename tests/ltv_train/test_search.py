@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ltv_train.config import NetworkSettings, RaySettings, SearchSettings, TrainSettings
+from ltv_train.config import NetworkSettings, RaySettings, TrainSettings
 from ltv_train.search import MANY_EXAMPLES, Trial, judged, with_changes
+from ltv_train.search_settings import SearchSettings
 from ltv_train.tune import run_search
 from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
