@@ -42,9 +42,7 @@ def main(run: Run) -> None:
     cards = promotion.cards(judged, chosen, shards, people.log_facts(lake, shards, run.as_of))
     html = promotion.report(judged, as_of=night, currency=shop.currency, minor_per_unit=10**shop.minor_digits, **cards)
     files.write_bytes(files.join(root, report), html.encode())
-    hops = [
-        ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained, shards)
-    ]
+    hops = [ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained)]
     ledger.record(lake, job="train", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     promoted = chosen.digest if chosen else None
     production.follow(

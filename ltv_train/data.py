@@ -63,7 +63,7 @@ class Padded:
 def read_all(manifest: Manifest, split: str) -> Arrays:
     """Every example of a split in order of bucket and file, through pyarrow. Raises ShardsRefused on a short read."""
     features, columns = [], []
-    for bucket in manifest.splits[split]:
+    for bucket in manifest.buckets(split):
         for file in bucket.files:
             table = pq.read_table(io.BytesIO(files.read_bytes(files.join(manifest.folder, file.path))))
             made, extras = blocks.from_blocks(table, manifest.layout(bucket.length))
@@ -80,7 +80,7 @@ def read_all(manifest: Manifest, split: str) -> Arrays:
 
 def plan_of(manifest: Manifest, split: str, *, rank: int, world: int, batch_size: int, seed: int, epoch: int) -> Plan:
     """The reading plan of one rank and epoch."""
-    buckets = manifest.splits[split]
+    buckets = manifest.buckets(split)
     return reading_plan(buckets, rank=rank, world=world, batch_size=batch_size, seed=seed, epoch=epoch)
 
 
@@ -93,7 +93,7 @@ def padded_batches(
     so a step mixes row groups. Raises ShardsRefused when more or fewer examples come than the plan says, LoaderStuck
     when a reader gives nothing for `loader_seconds`.
     """
-    by_length = {bucket.length: bucket for bucket in manifest.splits[split]}
+    by_length = {bucket.length: bucket for bucket in manifest.buckets(split)}
     opened = partial(_bucket_steps, manifest, rank=plan.rank, loader_seconds=loader_seconds)
     steps = {read.length: opened(by_length[read.length], read) for read in plan.reads}
     counted = 0

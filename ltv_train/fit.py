@@ -18,7 +18,7 @@ class Fit(Protocol):
     `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
     the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
     earlier fits whose median epochs are taken. `steps_share`: of the steps so found; less than 1 where the network
-    starts from one that was trained before.
+    starts from one that was trained before. `everybody`: whether the validation split is learned from, too.
     """
 
     @property
@@ -35,6 +35,8 @@ class Fit(Protocol):
     def epochs_of(self) -> tuple[str, ...]: ...
     @property
     def steps_share(self) -> float: ...
+    @property
+    def everybody(self) -> bool: ...
 
     def shape(self, manifest: data.Manifest) -> dict[str, Any]:
         """Sizes of the network, JSON-able; stored with the weights."""
@@ -46,7 +48,7 @@ class Fit(Protocol):
         """One step's columns as tensors; no rows become one row of weight 0."""
 
     def frozen(self, epochs: int) -> Self:
-        """The same fit for a given number of epochs."""
+        """The same fit for a given number of epochs: nothing has to stop it, so it learns from everybody."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FitResult:
     """What a fit gave: averaged weights, their shape, the epoch and step they are of, and what happened on the way.
 
     `curve` has a row an epoch: epoch, step, train_loss, validation_loss (absent without a validation split).
-    `examples_read` counts real examples by epoch and rank.
+    `examples_read` counts real examples by epoch and rank, `examples_planned` those that an epoch should hold.
     """
 
     name: str
@@ -65,6 +67,7 @@ class FitResult:
     skipped_steps: int
     curve: list[dict[str, float]] = field(default_factory=list)
     examples_read: list[list[int]] = field(default_factory=list)
+    examples_planned: int = 0
 
 
 class Keeper(Protocol):

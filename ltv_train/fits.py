@@ -19,6 +19,7 @@ from ltv_features.errors import LtvError, TrainingFailed
 from ltv_train import checkpoint, data, loop
 from ltv_train.fit import Fit, FitResult, Keeper, Place
 from ltv_train.loop import Learner, Ranks
+from ltv_train.manifest import EVERYBODY, TRAIN, VALIDATION
 from ltv_train.optimisers import Recipe
 from ltv_train.plan import Plan
 from ltv_train.progress import Pace
@@ -79,7 +80,7 @@ def frozen(fit: Fit, done: Sequence[Mapping[str, Any]]) -> Fit:
 def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None, pace: Pace, number: int) -> Iterator[dict[str, Any]]:
     """Trains epoch by epoch; each item is the state after an epoch, the last one with the result."""
     source = _Source(fit, place)
-    plan = source.plan("train", 0)
+    plan = source.plan(source.rows, 0)
     learner = _learner(fit, source.manifest, _steps(fit, len(plan.steps)), place)
     progress = _Progress()
     if place.ranks.rank == 0:
@@ -90,7 +91,7 @@ def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None, pace: Pace, nu
         progress = _Progress(**state["progress"])
     else:
         with _told(fit, progress, place.ranks):
-            loop.weigh(learner, source.batches("validation", 0), place.ranks, place.device)
+            loop.weigh(learner, source.batches(VALIDATION, 0), place.ranks, place.device)
     finished = False
     while not finished:
         began = time.monotonic()
@@ -100,17 +101,16 @@ def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None, pace: Pace, nu
         if place.ranks.rank == 0:
             _tell(fit, learner, progress, pace, number, finished)
         state = {"learner": checkpoint.state_of(learner), "progress": vars(progress)}
-        yield state | (
-            {"result": vars(_result(fit, fit.shape(source.manifest), learner, progress))} if finished else {}
-        )
+        yield state | ({"result": vars(_result(fit, source, learner, progress))} if finished else {})
 
 
 def _epoch(fit: Fit, learner: Learner, progress: _Progress, source: "_Source", place: Place) -> bool:
     """One epoch with its validation; says whether the fit is finished."""
     checkpoint.seed_epoch(fit.seed, progress.epoch, place.ranks.rank)
-    batches = source.batches("train", progress.epoch)
+    batches = source.batches(source.rows, progress.epoch)
     trained = loop.train_epoch(learner, batches, place.ranks, place.device, fit.name)
-    validated = loop.validate(learner, source.batches("validation", 0), place.ranks, place.device)
+    held = source.batches(VALIDATION, 0) if source.rows == TRAIN else ()
+    validated = loop.validate(learner, held, place.ranks, place.device)
     counts = torch.zeros(place.ranks.world, dtype=torch.float64)
     counts[place.ranks.rank] = trained.examples
     progress.examples_read.append([int(count) for count in place.ranks.total(counts)])
@@ -132,17 +132,18 @@ def _patient(patience: int, learner: Learner, progress: _Progress, validated: fl
     return progress.epochs_without_gain < patience
 
 
-def _result(fit: Fit, shape: dict[str, Any], learner: Learner, progress: _Progress) -> FitResult:
+def _result(fit: Fit, source: "_Source", learner: Learner, progress: _Progress) -> FitResult:
     weights = progress.best_weights or learner.averaged.state_dict()
     return FitResult(
         name=fit.name,
         weights={name: value.detach().cpu().clone() for name, value in weights.items()},
-        shape=shape,
+        shape=fit.shape(source.manifest),
         epochs=progress.best_epoch or progress.epoch,
         steps=progress.best_step or learner.step,
         skipped_steps=learner.skipped,
         curve=progress.curve,
         examples_read=progress.examples_read,
+        examples_planned=source.manifest.examples(source.rows),
     )
 
 
@@ -159,8 +160,8 @@ def _steps(fit: Fit, steps_per_epoch: int) -> int:
 def _expected_rows(fit: Fit, place: Place) -> int:
     """Rows that all ranks read in all epochs, when none of them is saved by stopping early."""
     source = _Source(fit, place)
-    steps_per_epoch = max(1, len(source.plan("train", 0).steps))
-    return -(-_steps(fit, steps_per_epoch) // steps_per_epoch) * source.manifest.examples("train")
+    steps_per_epoch = max(1, len(source.plan(source.rows, 0).steps))
+    return -(-_steps(fit, steps_per_epoch) // steps_per_epoch) * source.manifest.examples(source.rows)
 
 
 def _tell(fit: Fit, learner: Learner, progress: _Progress, pace: Pace, number: int, finished: bool) -> None:
@@ -186,10 +187,14 @@ def _told(fit: Fit, progress: _Progress, ranks: Ranks) -> Iterator[None]:
 
 
 class _Source:
-    """The batches of one fit for one rank."""
+    """The batches of one fit for one rank; `rows` names the split that it learns from.
+
+    Validation stops a fit early; where nothing has to, everybody is learned from.
+    """
 
     def __init__(self, fit: Fit, place: Place) -> None:
         self.manifest = data.load_manifest(fit.shards)
+        self.rows = EVERYBODY if fit.everybody else TRAIN
         self._fit, self._place = fit, place
 
     def plan(self, split: str, epoch: int) -> Plan:
@@ -200,7 +205,7 @@ class _Source:
         )
 
     def batches(self, split: str, epoch: int) -> Iterator[loop.Step]:
-        if not self.manifest.splits.get(split):
+        if split == VALIDATION and not self.manifest.splits.get(split):
             return
         seconds = self._place.loader_seconds
         for step in data.padded_batches(self.manifest, split, self.plan(split, epoch), loader_seconds=seconds):

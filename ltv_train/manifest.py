@@ -15,6 +15,9 @@ from ltv_train.plan import Bucket, ShardFile
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
+TRAIN, VALIDATION = "train", "validation"
+EVERYBODY = "train and validation"
+"""Both splits as one: what a fit reads that nothing has to stop early, as its epochs are frozen."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,17 @@ class Manifest:
     never_bought: Mapping[str, Any]
     splits: Mapping[str, tuple[Bucket, ...]]
 
+    def buckets(self, split: str) -> tuple[Bucket, ...]:
+        """The buckets of a split; of EVERYBODY those of training and validation, joined by length."""
+        if split != EVERYBODY:
+            return self.splits[split]
+        both = [*self.splits[TRAIN], *self.splits.get(VALIDATION, ())]
+        lengths = sorted({bucket.length for bucket in both})
+        return tuple(Bucket(n, tuple(file for b in both if b.length == n for file in b.files)) for n in lengths)
+
     def examples(self, split: str) -> int:
         """Real examples in a split."""
-        return sum(bucket.examples for bucket in self.splits[split])
+        return sum(bucket.examples for bucket in self.buckets(split))
 
     def layout(self, length: int) -> Layout:
         """The shape of the blocks of one bucket."""

@@ -92,11 +92,10 @@ def cards(made: Backtest, installed: Bundle | None, shards: str, log: LogFacts |
     return {"data": data_card(manifest, made.run, log), "model": model_card(made, installed, manifest)}
 
 
-def examples_read(run: Mapping[str, Any], shards: str) -> Iterator[tuple[str, int, int]]:
+def examples_read(run: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     """(fit, examples that the plan holds, examples that all ranks read) over all epochs, for the ledger."""
-    parent = shards.rsplit("/", 1)[0]
     for origin, by_name in run["examples_read"].items():
-        planned = data.load_manifest(files.join(parent, origin)).examples("train")
         for name, fits in by_name.items():
-            for seed, epochs in enumerate(fits, start=1):
-                yield f"{name} {origin} seed {seed}", planned * len(epochs), sum(map(sum, epochs))
+            planned = run["examples_planned"][origin][name]
+            for seed, (epochs, each) in enumerate(zip(fits, planned, strict=True), start=1):
+                yield f"{name} {origin} seed {seed}", each * len(epochs), sum(map(sum, epochs))

@@ -61,16 +61,15 @@ def train_recommender(
         log.info("next basket: %-14s Recall@20 %.4f  NDCG@10 %.4f", name, row["recall_at_20"], row["ndcg_at_10"])
     serving = _recommender(fits[-1], results[-1], mix)
     bundle = write_recommender(out, serving, settings, measures)
-    read = {fit.name: _examples_read(fit, result) for fit, result in zip(fits, results, strict=True)}
+    read = {fit.name: _examples_read(result) for fit, result in zip(fits, results, strict=True)}
     return {
         "bundle": bundle.digest, "mix": mix.to_dict(), "table": measures, "origins": origins, "examples_read": read
     }  # fmt: skip
 
 
-def _examples_read(fit: TwoTowerFit, result: FitResult) -> tuple[int, int]:
+def _examples_read(result: FitResult) -> tuple[int, int]:
     """Examples that the plan holds, and that all ranks read, over all epochs."""
-    planned = data.load_manifest(fit.shards).examples("train") * len(result.examples_read)
-    return planned, sum(map(sum, result.examples_read))
+    return result.examples_planned * len(result.examples_read), sum(map(sum, result.examples_read))
 
 
 def _fit(folder: str, settings: RecommendSettings) -> TwoTowerFit:

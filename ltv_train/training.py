@@ -122,6 +122,7 @@ def train_all(
         "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
         "curves": _told(by_origin, lambda result: result.curve),
         "examples_read": _told(by_origin, lambda result: result.examples_read),
+        "examples_planned": _told(by_origin, lambda result: result.examples_planned),
         "steps": _told(by_origin, lambda result: result.steps),
         "skipped_steps": _told(by_origin, lambda result: result.skipped_steps),
         "starts": starts.reasons,

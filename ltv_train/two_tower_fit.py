@@ -25,6 +25,7 @@ class TwoTowerFit:
     epochs: int | None
     epochs_of: tuple[str, ...] = ()
     steps_share: float = 1.0
+    everybody: bool = True
 
     @property
     def settings(self) -> NetworkSettings:

@@ -35,6 +35,7 @@ class NetworkFit:
     epochs_of: tuple[str, ...] = ()
     steps_share: float = 1.0
     start: Start | None = None
+    everybody: bool = False
 
     def sizes(self, manifest: data.Manifest) -> Shape:
         """Sizes of the network; its width follows the number of examples where the settings do not say."""
@@ -72,5 +73,5 @@ class NetworkFit:
         return Inputs(self.encoding, self.anchors, manifest.periods_days).batch(columns, at_origin=False)
 
     def frozen(self, epochs: int) -> Self:
-        """The same fit for a given number of epochs."""
-        return replace(self, epochs=epochs)
+        """The same fit for a given number of epochs, learning from everybody."""
+        return replace(self, epochs=epochs, everybody=True)

@@ -55,6 +55,7 @@ def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_mo
         "bundles": bundles,
         "curves": {origin: {"lstm": [curve]} for origin in origins},
         "examples_read": {origin: {"lstm": [[[60, 40], [60, 40]]]} for origin in origins},
+        "examples_planned": {origin: {"lstm": [100]} for origin in origins},
         "money_scale_minor": 1_000.0,
     }
     files.write_json(str(folder / "run.json"), run)

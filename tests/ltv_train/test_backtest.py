@@ -1,16 +1,14 @@
 """From a folder that `train` might have left to verdict, installed bundle and page, on quick stand-ins for models."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ltv_features import files
 from ltv_features.errors import BundleRefused, ContractBroken, InputMissing
-from ltv_train import backtest, data, promotion
+from ltv_train import backtest, promotion
 from ltv_train.backtest import Backtest
 from ltv_train.bundle import load
 from ltv_train.config import GateSettings
@@ -167,19 +165,9 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     assert "Bonn" not in html
 
 
-def test_examples_read_are_held_against_what_each_shard_set_holds(
-    judged: Backtest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    holds: Mapping[str, int] = dict(zip(ORIGINS, (100, 90, 100), strict=True))
-    asked = SimpleNamespace(examples=lambda split: {"train": holds[asked.at]}[split], at="")
-
-    def opened(place: str) -> SimpleNamespace:
-        asked.at = place.rsplit("/", 1)[1]
-        return asked
-
-    monkeypatch.setattr(data, "load_manifest", opened)
-    told = list(promotion.examples_read(judged.run, f"shards/value/{ORIGINS[-1]}"))
-    assert told == [
+def test_examples_read_are_held_against_what_an_epoch_should_hold(judged: Backtest) -> None:
+    planned = judged.run["examples_planned"] | {ORIGINS[1]: {"lstm": [90]}}
+    assert list(promotion.examples_read({**judged.run, "examples_planned": planned})) == [
         ("lstm 2026-01-01 seed 1", 200, 200),
         ("lstm 2026-01-29 seed 1", 180, 200),
         ("lstm 2026-02-26 seed 1", 200, 200),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ltv_features.errors import TrainingFailed
-from ltv_train import checkpoint
+from ltv_train import checkpoint, data
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import NetworkSettings
 from ltv_train.fits import FitResult, Place, frozen, run_all
@@ -102,5 +102,14 @@ def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:
 
 def test_a_refit_takes_the_median_epochs_of_the_fits_it_names(fits: list[NetworkFit]) -> None:
     done = [{"name": name, "epochs": epochs} for name, epochs in (("a", 2), ("b", 4), ("c", 3), ("other", 9))]
-    assert frozen(replace(fits[0], epochs_of=("a", "b", "c")), done).epochs == 3
-    assert frozen(fits[0], done).epochs is None
+    refit = frozen(replace(fits[0], epochs_of=("a", "b", "c")), done)
+    assert (refit.epochs, refit.everybody) == (3, True)
+    assert (frozen(fits[0], done).epochs, frozen(fits[0], done).everybody) == (None, False)
+
+
+def test_a_refit_learns_from_everybody_and_watches_nobody(fits: list[NetworkFit], tmp_path: Path) -> None:
+    manifest = data.load_manifest(fits[0].shards)
+    [made] = run_all([fits[0].frozen(2)], Place(), FolderKeeper(str(tmp_path)))
+    assert (manifest.examples("train"), manifest.examples("validation")) == (256, 64)
+    assert (made.examples_read, made.examples_planned) == ([[320], [320]], 320)
+    assert all("validation_loss" not in row for row in made.curve)

@@ -59,5 +59,14 @@ def test_the_refit_takes_its_seeds_and_the_epochs_of_its_own_folds(trained: tupl
     assert {name: len(fits) for name, fits in night.items()} == {"small": 2, "flat": 1}
     assert {name: len(fits) for name, fits in fold.items()} == {"small": 1, "flat": 1}
     for name in told["networks"]:
-        chosen = told["steps"][FOLD.isoformat()][name][0]
-        assert told["steps"][DAY.isoformat()][name] == [chosen] * len(night[name])
+        chosen = len(fold[name][0])
+        assert [len(curve) for curve in night[name]] == [chosen] * len(night[name])
+
+
+def test_the_refit_learns_from_those_who_stopped_the_folds_too(trained: tuple[Path, dict[str, Any]]) -> None:
+    planned = trained[1]["examples_planned"]
+    assert {name: planned[FOLD.isoformat()][name][0] for name in planned[FOLD.isoformat()]} == {
+        "small": 160,
+        "flat": 160,
+    }
+    assert {name: planned[DAY.isoformat()][name][0] for name in planned[DAY.isoformat()]} == {"small": 200, "flat": 200}
