@@ -39,9 +39,15 @@ class TokenNorm(nn.Module):
         mean = torch.where(counted, x_BTC, 0).sum(dim=(0, 1)) / tokens.clamp(min=1)
         squares = torch.where(counted, (x_BTC - mean).square(), 0).sum(dim=(0, 1))
         variance = squares / tokens.clamp(min=1)
-        with torch.no_grad():
-            batches = torch.as_tensor(self.running_batches).add_(usable)
-            move = usable * torch.clamp(1 / batches.clamp(min=1), min=_MOMENTUM)
-            known[0].lerp_(mean, move)
-            known[1].lerp_(squares / (tokens - 1).clamp(min=1), move)
+        self._note(usable, mean, squares / (tokens - 1).clamp(min=1))
         return torch.where(usable, mean, known[0]), torch.where(usable, variance, known[1])
+
+    @torch.no_grad()
+    def _note(self, usable: Tensor, mean: Tensor, variance: Tensor) -> None:
+        """Moves the running statistics; a batch that is not finite, whose step will be skipped, moves nothing."""
+        noted = usable & torch.isfinite(mean + variance).all()
+        batches = torch.as_tensor(self.running_batches).add_(noted)
+        move = torch.clamp(1 / batches.clamp(min=1), min=_MOMENTUM)
+        for running, now in ((self.running_mean, mean), (self.running_variance, variance)):
+            known = torch.as_tensor(running)
+            known.copy_(torch.where(noted, torch.lerp(known, now, move), known))

@@ -1,5 +1,6 @@
 """What layers promise: units too many stay dead, padding and rows of weight 0 enter no statistic, ranks agree."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_a_batch_of_fewer_than_two_tokens_moves_no_statistic_and_stays_finite(to
     assert torch.isfinite(said).all()
     assert norm.running_mean.tolist() == [0.0, 0.0]
     assert norm.running_batches.item() == 0
+
+
+def test_a_batch_that_is_not_finite_moves_no_statistic() -> None:
+    norm, all_count = TokenNorm(1).train(), torch.ones(1, 2, dtype=torch.bool)
+    norm(torch.tensor([[[1.0], [3.0]]]), all_count)
+    norm(torch.tensor([[[math.nan], [3.0]]]), all_count)
+    norm(torch.tensor([[[math.inf], [3.0]]]), all_count)
+    assert (norm.running_mean.item(), norm.running_variance.item(), norm.running_batches.item()) == (2.0, 2.0, 1.0)
 
 
 def normed(steps: int = 8) -> Learner:
