@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ltv_features.strict import LocalFolder, Place, Section
 from ltv_train.network_settings import NetworkName, NetworkSettings, Positive, Share
@@ -57,6 +57,17 @@ class TrainSettings(Section):
         if self.search and self.search.network not in self.networks:
             near = nearest(self.search.network, self.networks)
             raise ValueError(f"search.network: there is no network {self.search.network!r}{near}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_searched_can_be_tried(self) -> "TrainSettings":
+        choices = self.search.choices if self.search else {}
+        own = self.networks[self.search.network].model_dump() if self.search else {}
+        for name, value in ((name, value) for name, values in choices.items() for value in values):
+            try:
+                NetworkSettings.model_validate(own | {name: value})
+            except ValidationError as error:
+                raise ValueError(f"search.{name}: {value!r} cannot be tried: {error.errors()[0]['msg']}") from error
         return self
 
 

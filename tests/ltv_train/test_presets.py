@@ -196,5 +196,11 @@ def test_a_setting_that_would_change_nothing_is_refused(values: dict[str, Any], 
         NetworkSettings(**values)
 
 
+def test_a_search_that_the_network_cannot_follow_is_refused_before_it_starts() -> None:
+    widths = {"networks": {"lstm": {"layers": [64, 32]}}, "search": {"hidden": [32, 64]}}
+    with pytest.raises(ValidationError, match=r"search.hidden: 32 cannot be tried: .* hidden = 32 is too much"):
+        TrainSettings.model_validate(widths)
+
+
 def test_the_settings_know_every_encoder_and_no_other() -> None:
     assert set(get_args(NetworkSettings.model_fields["encoder"].annotation)) == set(ENCODERS)
