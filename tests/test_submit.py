@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -110,15 +111,23 @@ class Head:
     address: str
     variables: Mapping[str, str]
 
-    def status(self, token: str | None) -> int:
-        """The HTTP status of a look at the list of jobs."""
+    def status(self, token: str | None, *, submit: str | None = None) -> int:
+        """The HTTP status of a look at the list of jobs, or of an attempt to run a command."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        request = urllib.request.Request(f"{self.address}/api/jobs/", headers=headers)
+        body = json.dumps({"entrypoint": submit}).encode() if submit else None
+        request = urllib.request.Request(f"{self.address}/api/jobs/", headers=headers, data=body)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
+
+    def jobs(self) -> set[str]:
+        """What was submitted so far, by entry point."""
+        headers = {"Authorization": f"Bearer {self.variables['RAY_AUTH_TOKEN']}"}
+        request = urllib.request.Request(f"{self.address}/api/jobs/", headers=headers)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return {str(job["entrypoint"]) for job in json.load(answer)}
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +186,19 @@ def wait_for(head: Head, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_without_its_token_the_cluster_takes_no_job(head: Head, tmp_path: Path) -> None:
-    assert head.status(None) == 401
-    assert head.status("0" * 64) == 403
+    wrong, written = "0" * 64, tmp_path / "written"
+    for token, expected in ((None, 401), (wrong, 403)):
+        assert head.status(token) == expected
+        assert head.status(token, submit=f"touch {written}") == expected
     assert head.status(head.variables["RAY_AUTH_TOKEN"]) == 200
-    place = {"RAY_API_ADDRESS": head.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
-    told = submit("ray.sh", "train", "--config", str(tmp_path / "none.toml"), "--as-of", "2026-01-01", **place)
-    assert told.returncode != 0
-    assert "403" in told.stdout + told.stderr or "nvalid" in told.stdout + told.stderr
+    arguments = ("train", "--config", str(tmp_path / "none.toml"), "--as-of", "2026-01-01")
+    without = {"RAY_API_ADDRESS": head.address, "RAY_AUTH_MODE": "disabled"}
+    for variables in (without, without | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": wrong}):
+        told = submit("ray.sh", *arguments, **variables)
+        assert told.returncode != 0
+        assert re.search(r"401|403|[Uu]nauth|[Ii]nvalid", told.stdout + told.stderr), told.stdout + told.stderr
+    assert head.jobs() == {"true"}, "only the job that waited for the head to be ready"
+    assert not written.exists()
 
 
 @pytest.mark.ray
