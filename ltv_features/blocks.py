@@ -74,10 +74,10 @@ class Layout:
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of the file; no column may be null."""
+        """The Arrow schema of the file; no list and no value may be null, which also spares a reader to look."""
         fields = [pa.field("n", pa.int32(), nullable=False)]
         for name, (kind, _) in self.columns.items():
-            fields.append(pa.field(name, pa.list_(pa.type_for_alias(kind)), nullable=False))
+            fields.append(pa.field(name, _list_of(kind), nullable=False))
         return pa.schema(fields)
 
 
@@ -161,7 +161,7 @@ def flat(lists: pa.ListArray, name: str, size: int) -> Array:
     """The values of lists of equal length `size`, zero-copy and read-only. Raises ContractBroken where they are not."""
     offsets = lists.offsets.to_numpy()
     values = lists.values[offsets[0] : offsets[-1]]  # `flatten` would look at every list
-    lengths = np.diff(offsets)
+    lengths = offsets[1:] - offsets[:-1]
     if lists.null_count or values.null_count or bool((lengths != size).any()):
         found = sorted(set(lengths.tolist()))[:5]
         raise ContractBroken(f"block column {name!r}: expected lists of {size} values, found {found}, or nulls")
@@ -176,4 +176,8 @@ def _flattened(name: str, values: Array | None, kind: str, width: int, rows: int
     padded = np.zeros(blocks * size, dtype=kind)
     padded[: rows * width] = values.reshape(-1)
     offsets = np.arange(blocks + 1, dtype=np.int32) * size
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(padded))
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(padded), type=_list_of(kind))
+
+
+def _list_of(kind: str) -> pa.DataType:
+    return pa.list_(pa.field("element", pa.type_for_alias(kind), nullable=False))

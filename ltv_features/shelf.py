@@ -66,8 +66,8 @@ class Shelf:
         self.waiting = [(examples.take(rest), kept)] if len(rest) else []
 
     def _write(self) -> None:
-        sink = io.BytesIO()
-        with pq.ParquetWriter(sink, self.layout.schema, compression="zstd", use_dictionary=False) as writer:
+        sink = io.BytesIO()  # lz4: files are 1.6 times those of zstd, and are read twice as fast, every epoch
+        with pq.ParquetWriter(sink, self.layout.schema, compression="lz4", use_dictionary=False) as writer:
             for group in self._groups:
                 writer.write_batch(group, row_group_size=GROUP_BLOCKS)
         content = sink.getvalue()

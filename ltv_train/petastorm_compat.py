@@ -94,8 +94,22 @@ for _name in ("petastorm.reader", "petastorm.etl.dataset_metadata"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
+# Both sides of the pool's queues look up a thousand times a second whether they are to stop: with six open readers that
+# was 8 % of the CPU time of training. `PatientPool.stop` wakes them instead. Handing out numbers of row groups needs no
+# room, so the ventilator hands out all of them at once and ends; READ_AHEAD alone bounds what is read.
+thread_pool.IO_TIMEOUT_INTERVAL_S = 1.0
+reader._VENTILATE_EXTRA_ROWGROUPS = 1 << 30
+
+
 class PatientPool(thread_pool.ThreadPool):  # type: ignore[misc]
     """A thread pool that ends only after the ventilator has handed out everything and everything was taken."""
+
+    def stop(self) -> None:
+        """Stops the ventilator and the workers, wherever they wait: for work, or for room for what they read."""
+        super().stop()
+        self._ventilator_queue.put(((None, None, None), {}))
+        while not self._results_queue.empty():
+            self._results_queue.get_nowait()
 
     def get_results(self) -> Any:
         """The next result; raises EmptyResultError at the true end, or what a worker raised."""
@@ -143,8 +157,10 @@ class _Worker(arrow_reader_worker.ArrowReaderWorker):  # type: ignore[misc]
     def new_results_queue_reader() -> _Results:
         return _Results()
 
-    def process(self, piece_index: int, worker_predicate: Any, shuffle_row_drop_partition: Any) -> None:
-        """Publishes the row group with this number."""
+    def process(self, piece_index: int | None, worker_predicate: Any, shuffle_row_drop_partition: Any) -> None:
+        """Publishes the row group with this number; nothing for None, which only wakes."""
+        if piece_index is None:
+            return
         piece = self._split_pieces[piece_index]
         with piece.open(piece.path) as stream:
             file = arrow_parquet.ParquetFile(stream, metadata=self._footers.get(piece.path))
