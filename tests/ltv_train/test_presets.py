@@ -140,7 +140,7 @@ def test_every_preset_is_built_takes_two_steps_and_predicts(
     folder, rows = shards
     settings = NetworkSettings(preset=preset, steps=2)
     fit = NetworkFit(preset, folder, settings, some_encoding(rows), some_anchors(), seed=1)
-    [result] = run_all([fit], Place(), FolderKeeper(tmp_path))
+    [result] = run_all([fit], Place(), FolderKeeper(str(tmp_path)))
     assert (result.steps, result.skipped_steps) == (2, 0)
     said = predict(bundle_of(result, fit, tmp_path), rows.take(np.arange(5)))
     assert np.isfinite(said.mean).all()
@@ -170,7 +170,7 @@ def test_a_thousand_times_the_money_is_a_thousand_times_the_score(tmp_path: Path
         folder, rows = write_world(place, users=160, money=money)
         settings = NetworkSettings(encoder=encoder, hidden=16, batch_size=64, steps=6, learning_rate=1e-2)
         fit = NetworkFit(encoder, folder, settings, some_encoding(rows), some_anchors(money), seed=1)
-        [result] = run_all([fit], Place(), FolderKeeper(place))
+        [result] = run_all([fit], Place(), FolderKeeper(str(place)))
         said[money] = predict(bundle_of(result, fit, place), rows)
     assert np.allclose(said[1000.0].mean, 1000 * said[1.0].mean, rtol=2e-3)
     assert np.allclose(said[1000.0].p_purchase, said[1.0].p_purchase, atol=1e-4)
