@@ -6,7 +6,7 @@ encoding's money scale.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class Batch:
 
     `anchor_log` [B, P]: log of the classical anchor's expected spend in each whole period. `labels` [B, P] by field of
     the contract, spend in the money scale; empty when scoring. `weight` [B]: 0 marks a row that must not count.
+    `named_log` [B, K]: as `anchor_log`, of the next occurrence of each named period; its labels are [B, K] too.
     """
 
     ids: Mapping[str, Tensor]
@@ -29,6 +30,7 @@ class Batch:
     anchor_log: Tensor
     labels: Mapping[str, Tensor]
     weight: Tensor
+    named_log: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -43,6 +45,7 @@ class Batch:
             anchor_log=self.anchor_log.to(device),
             labels={name: values.to(device) for name, values in self.labels.items()},
             weight=self.weight.to(device),
+            named_log=self.named_log.to(device),
         )
 
 

@@ -39,11 +39,12 @@ def to_files(members: Sequence[Mapping[str, Tensor]]) -> dict[str, bytes]:
 
 
 def to_config(
-    shape: Mapping[str, Any], *, encoder: str, residual: bool, members: int, cap_minor: float
+    shape: Mapping[str, Any], *, encoder: str, residual: bool, members: int, cap_minor: float, head: str = "ziln"
 ) -> dict[str, Any]:
     """What `load_predictor` needs beside the weights; `cap_minor` is the largest value that may be promised."""
     return {
         "encoder": encoder,
+        "head": head,
         "shape": dict(shape),
         "residual_on_anchor": residual,
         "members": members,
@@ -59,7 +60,8 @@ def load_predictor(bundle: Bundle) -> "NetworkPredictor":
     for member in range(config["members"]):
         prefix = f"{member}."
         weights = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
-        network = models.build(config["encoder"], shape, residual=config["residual_on_anchor"], seed=1)
+        residual, head = config["residual_on_anchor"], config["head"]
+        network = models.build(config["encoder"], shape, residual=residual, seed=1, head=head)
         _check(bundle, network, weights)
         network.load_state_dict(weights)
         networks.append(network.eval().requires_grad_(False))

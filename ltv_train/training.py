@@ -36,7 +36,7 @@ from ltv_train.starts import Starts
 from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger("ltv.train")
-_CODE = 3
+_CODE = 4
 """Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
 _PATIENCE = ("address", "max_failures", "timeout_seconds", "loader_timeout_seconds")
 
@@ -250,6 +250,7 @@ def _write_network(
     config = network.to_config(
         results[0].shape,
         encoder=settings.encoder,
+        head=settings.head,
         residual=settings.residual_on_anchor,
         members=len(results),
         cap_minor=one.material.cap_minor,

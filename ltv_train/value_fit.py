@@ -62,8 +62,13 @@ class NetworkFit:
     def network(self, manifest: data.Manifest) -> ValueNetwork:
         """The network before its first step: from the seed alone, or with the weights of an earlier one on top."""
         settings = self.settings
-        residual = settings.residual_on_anchor
-        made = models.build(settings.encoder, self.sizes(manifest), residual=residual, seed=self.seed)
+        made = models.build(
+            settings.encoder,
+            self.sizes(manifest),
+            residual=settings.residual_on_anchor,
+            seed=self.seed,
+            head=settings.head,
+        )
         if self.start is not None:
             begin(made, self.start, self.encoding)
         return made

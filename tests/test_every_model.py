@@ -15,7 +15,7 @@ from ltv_features.project import Examples
 from ltv_train import bundle, models, network
 from ltv_train.batch import Batch, zeros
 from ltv_train.inputs import Array
-from ltv_train.models import ENCODERS, Shape, ValueNetwork
+from ltv_train.models import ENCODERS, HEADS, Shape, ValueNetwork
 from ltv_train.predict import predict
 from tests.network_world import some_anchors, some_encoding, some_inputs, some_world, training_columns
 
@@ -33,6 +33,7 @@ VARIED: dict[str, tuple[str, dict[str, Any]]] = {
 """Shapes that take another way through an encoder than its plain one does."""
 MODELS = PLAIN | VARIED
 every_model = pytest.mark.parametrize("model_name", sorted(MODELS))
+every_head = pytest.mark.parametrize("head", sorted(HEADS))
 
 
 def shape_of(model_name: str) -> Shape:
@@ -40,8 +41,8 @@ def shape_of(model_name: str) -> Shape:
     return Shape(sizes, len(NUMERIC_FIELDS), len(NAMES), periods=2, width=16, **MODELS[model_name][1])
 
 
-def built(model_name: str, seed: int = 1) -> ValueNetwork:
-    return models.build(MODELS[model_name][0], shape_of(model_name), residual=True, seed=seed).eval()
+def built(model_name: str, seed: int = 1, head: str = "ziln") -> ValueNetwork:
+    return models.build(MODELS[model_name][0], shape_of(model_name), residual=True, seed=seed, head=head).eval()
 
 
 def batch_of(rows: Array, length: int = 16) -> Batch:
@@ -144,12 +145,12 @@ def test_a_customer_without_tokens_is_spoken_about(model_name: str) -> None:
         assert torch.isfinite(model.head.mean(model(batch_of(none)))).all()
 
 
-def bundled(model_name: str, folder: Path, seeds: int = 2, **changed: object) -> bundle.Bundle:
-    nets = [built(model_name, seed) for seed in range(1, seeds + 1)]
+def bundled(model_name: str, folder: Path, seeds: int = 2, head: str = "ziln", **changed: object) -> bundle.Bundle:
+    nets = [built(model_name, seed, head) for seed in range(1, seeds + 1)]
     for net in nets:
         torch.nn.init.normal_(net.head.project.weight)
     config = network.to_config(
-        shape_of(model_name).to_dict(), encoder=MODELS[model_name][0], residual=True, members=seeds, cap_minor=1e7
+        shape_of(model_name).to_dict(), encoder=MODELS[model_name][0], head=head, residual=True, members=seeds, cap_minor=1e7
     )
     return bundle.write(
         folder,
@@ -168,6 +169,19 @@ def test_a_saved_and_loaded_model_says_what_it_said_before(model_name: str, tmp_
     assert np.array_equal(first.mean, second.mean)
     assert (first.mean[:, 1] >= first.mean[:, 0]).all()
     assert len(np.unique(first.mean[:, 1])) > 30
+
+
+@every_head
+def test_every_head_trains_every_weight_and_is_read_back_as_itself(head: str, tmp_path: Path) -> None:
+    model, batch = built("mlp", head=head), batch_of(np.arange(40))
+    sums, weight = model.loss(model(batch), batch)
+    ((sums / weight) @ sums.new_tensor(model.loss_weights)).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    stored = bundled("mlp", tmp_path, head=head)
+    first, second = predict(stored, WORLD), predict(bundle.load(stored.path), WORLD)
+    assert np.array_equal(first.mean, second.mean)
+    assert stored.config["head"] == head
+    assert (np.diff(first.mean) >= 0).all()
 
 
 @every_model

@@ -11,6 +11,7 @@ from torch import nn
 
 from ltv_train.models.cnn import CnnEncoder
 from ltv_train.models.cnn_lstm import CnnLstmEncoder
+from ltv_train.models.heads import HEADS
 from ltv_train.models.mlp import MlpEncoder
 from ltv_train.models.recurrent import RecurrentEncoder
 from ltv_train.models.shape import Encoded, Shape
@@ -29,11 +30,11 @@ ENCODERS: dict[str, Callable[[Shape], nn.Module]] = {
 """Every encoder: name -> how it is built. A new model joins, and is tested, by being listed here."""
 
 
-def build(encoder: str, shape: Shape, *, residual: bool, seed: int) -> ValueNetwork:
-    """The network with weights that follow from `seed` alone. Raises KeyError for an encoder that is not registered."""
+def build(encoder: str, shape: Shape, *, residual: bool, seed: int, head: str = "ziln") -> ValueNetwork:
+    """The network with weights that follow from `seed` alone. Raises KeyError for a name that is not registered."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ValueNetwork(ENCODERS[encoder](shape), shape, residual=residual)
+        return ValueNetwork(ENCODERS[encoder](shape), shape, residual=residual, head=head)
 
 
-__all__ = ["ENCODERS", "Encoded", "Shape", "ValueNetwork", "build"]
+__all__ = ["ENCODERS", "HEADS", "Encoded", "Shape", "ValueNetwork", "build"]

@@ -14,6 +14,7 @@ class Shape:
     `layers`: the width of each layer of the encoder, or how many there are of width D; the last one is at most D.
     `embedding`: width of a token's vector, that of the first layer where it is None. `filters`: of the convolution
     before recurrent layers; `kernel`: tokens that a filter sees; `heads`: of self-attention.
+    `activity` and `named`: whether the head has a hazard of activity, and of how many named periods it speaks.
     """
 
     vocabulary: Mapping[str, int]
@@ -28,6 +29,8 @@ class Shape:
     filters: int = 64
     kernel: int = 3
     heads: int = 4
+    activity: bool = False
+    named: int = 0
 
     @property
     def widths(self) -> tuple[int, ...]:

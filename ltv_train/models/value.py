@@ -5,16 +5,14 @@ from torch import Tensor, nn
 
 from ltv_train.batch import Batch
 from ltv_train.models.aligned import AlignedLinear
-from ltv_train.models.heads import LOSS_WEIGHTS, Params, ValueHead
+from ltv_train.models.heads import HEADS, Params, ValueHead
 from ltv_train.models.shape import Shape
 
 
 class ValueNetwork(nn.Module):
-    """Any encoder under the value head; aggregates and the anchor's log join after the encoder."""
+    """Any encoder under any value head; aggregates and the anchor's log join after the encoder."""
 
-    loss_weights = LOSS_WEIGHTS
-
-    def __init__(self, encoder: nn.Module, shape: Shape, *, residual: bool) -> None:
+    def __init__(self, encoder: nn.Module, shape: Shape, *, residual: bool, head: str = "ziln") -> None:
         super().__init__()
         self.encoder = encoder
         self.dense = nn.Sequential(
@@ -27,14 +25,21 @@ class ValueNetwork(nn.Module):
         self.trunk = nn.Sequential(
             AlignedLinear(2 * shape.width + shape.periods, shape.width), nn.ReLU(), nn.Dropout(shape.dropout)
         )
-        self.head = ValueHead(shape.width, shape.periods, residual=residual)
+        self.head: ValueHead = HEADS[head](
+            shape.width, shape.periods, residual=residual, activity=shape.activity, named=shape.named
+        )
+
+    @property
+    def loss_weights(self) -> tuple[float, ...]:
+        """What each loss term of the head counts."""
+        return self.head.loss_weights
 
     def forward(self, batch: Batch) -> Params:
         encoded = self.encoder(batch)
         joined = torch.cat([encoded.summary, self.dense(batch.aggregates), batch.anchor_log], dim=1)
         summary_BD = self.trunk(joined).float()
         with torch.autocast(summary_BD.device.type, enabled=False):  # probabilities and money are float32 always
-            said: Params = self.head(summary_BD, batch.anchor_log)
+            said: Params = self.head(summary_BD, batch.anchor_log, batch.named_log)
         return said
 
     def loss(self, said: Params, batch: Batch) -> tuple[Tensor, Tensor]:

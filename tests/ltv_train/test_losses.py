@@ -1,4 +1,4 @@
-"""Losses and the head's arithmetic against values computed by hand."""
+"""Losses and the default head's arithmetic against values computed by hand."""
 
 import math
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from ltv_train import losses
-from ltv_train.models.heads import LEAST_SIGMA, MOST_SIGMA, Params, ValueHead
+from ltv_train.models.heads import LEAST_SIGMA, MOST_SIGMA, Params, ZilnHead
 
 
 def said(q: list[float], mean: list[float], sigma: float = 0.5, median: list[float] | None = None) -> Params:
-    """One user with purchase probability q and expected spend `mean` in each period."""
+    """One user with purchase probability q and expected spend `mean` in each period; quantiles half and twice it."""
     chance, expected = torch.tensor([q]), torch.tensor([mean])
     spread = torch.full_like(chance, sigma)
     return Params(
@@ -20,6 +20,8 @@ def said(q: list[float], mean: list[float], sigma: float = 0.5, median: list[flo
         sigma=spread,
         log_mean=expected.log(),
         log_median=torch.tensor([median or mean]).log(),
+        log_low=(expected / 2).log(),
+        log_high=(expected * 2).log(),
     )
 
 
@@ -34,7 +36,7 @@ def labels(spend: list[float], exposure: list[float], mask: list[float] | None =
     }
 
 
-HEAD = ValueHead(4, 2, residual=False)
+HEAD = ZilnHead(4, 2, residual=False)
 ONE = torch.ones(1)
 
 
@@ -74,7 +76,8 @@ def test_a_half_seen_period_has_the_hazard_and_the_mean_of_its_half() -> None:
     sums, weight = HEAD.loss(params, labels([0.0, 0.0], [0.5, 1.0], mask=[1.0, 0.0]), ONE)
     assert weight.item() == 1
     bce = -0.5 * math.log(0.25)
-    assert sums.tolist() == pytest.approx([bce, 2 * 1.0**0.7 / 0.7, bce, 1.0], rel=1e-4)
+    quantiles = 0.9 * 0.5 + 0.1 * 2.0  # nothing was spent: half of 1 and half of 4 were said
+    assert sums.tolist() == pytest.approx([bce, 2 * 1.0**0.7 / 0.7, bce, 1.0, quantiles], rel=1e-4)
 
 
 def test_a_half_seen_location_keeps_the_mean_of_what_was_seen() -> None:
@@ -104,7 +107,7 @@ def test_a_negative_net_counts_as_no_spend() -> None:
 @pytest.mark.parametrize("residual", [True, False])
 def test_one_parameterisation_holds_mean_location_and_gate_together(residual: bool) -> None:
     torch.manual_seed(1)
-    head = ValueHead(4, 2, residual=residual)
+    head = ZilnHead(4, 2, residual=residual)
     raw, anchor = torch.randn(50, head.n_raw), torch.randn(50, 2)
     params = head.params(raw, anchor)
     assert (params.sigma >= LEAST_SIGMA).all()
@@ -116,7 +119,7 @@ def test_one_parameterisation_holds_mean_location_and_gate_together(residual: bo
 
 
 def test_the_probability_never_sees_the_anchor() -> None:
-    head = ValueHead(4, 2, residual=True)
+    head = ZilnHead(4, 2, residual=True)
     raw = torch.randn(5, head.n_raw)
     one, other = head.params(raw, torch.zeros(5, 2)), head.params(raw, torch.ones(5, 2) * 5)
     assert torch.equal(one.log_survival, other.log_survival)
@@ -124,7 +127,7 @@ def test_the_probability_never_sees_the_anchor() -> None:
 
 @pytest.mark.parametrize("amount", [0.0, 1e-3, 1e6])
 def test_extreme_amounts_and_parameters_keep_loss_and_gradient_finite(amount: float) -> None:
-    head = ValueHead(4, 2, residual=True)
+    head = ZilnHead(4, 2, residual=True)
     raw = (torch.ones(4, head.n_raw) * torch.tensor([-100.0, -5.0, 5.0, 100.0])[:, None]).requires_grad_()
     params = head.params(raw, torch.zeros(4, 2))
     given = {name: values.expand(4, 2) for name, values in labels([amount, amount], [0.01, 1.0]).items()}
