@@ -5,7 +5,7 @@ with weights from all past origins. Money is in minor units. No Spark, no Ray.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from ltv_train import blend, evaluation, gate, uncertainty
 from ltv_train.blend import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import GateSettings
+from ltv_train.conformal import Correction
 from ltv_train.decided import EVENTS, Decided, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.gate import Verdict
+from ltv_train.out_of_fold import corrected
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 from ltv_train.segments import Known
@@ -34,6 +36,8 @@ class Backtest:
     """Everything that a report and a promotion need: folds oldest first, measures of every candidate, the verdict.
 
     `decided` is of the newest fold, longest horizon first; `standings` are against the best baseline.
+    `corrections` of intervals by candidate, from all past origins; the folds' own intervals are moved by what users of
+    the other half taught.
     """
 
     run: Mapping[str, Any]
@@ -44,6 +48,7 @@ class Backtest:
     verdict: Verdict
     decided: tuple[Decided, ...] = ()
     standings: tuple[Standing, ...] = ()
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
 
 
 def latest_run(training: str) -> tuple[str, dict[str, Any]]:
@@ -82,6 +87,7 @@ def judge(
         replace(fold, predictions={**fold.predictions, BLEND: blended})
         for fold, blended in zip(folds, blend.cross_fitted(folds, members, scale_minor=scale), strict=True)
     ]
+    corrections, folds = corrected(folds, scale_minor=scale)
     horizons = bundle_of(folder, run, run["origins"][-1], names[0]).horizons_days
     measures = [
         row
@@ -91,7 +97,7 @@ def judge(
     ]
     decided = gate.decide(folds, production=production, settings=settings, seed=seed) if folds else None
     verdict = decided or gate.without_folds(BLEND, production=production)
-    made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict)
+    made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict, corrections=corrections)
     if not folds:
         return made
     standings = uncertainty.standings(folds, verdict.best_baseline, draws=settings.bootstrap, seed=seed)

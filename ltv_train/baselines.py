@@ -1,7 +1,8 @@
 """Baselines that every model has to beat, as bundles with the same `predict`.
 
-All of them give one number for mean and median, but for the constant one, whose median is that of training. P(buy) is
-a logistic curve over the logarithm of the score (Platt 1999), fitted on training rows.
+All of them give one number for mean and median, but for the constant one, whose median is that of training. Quantiles
+are multiples of that number, least in pinball loss on training rows; P(buy) is a logistic curve over the logarithm of
+the score (Platt 1999), fitted on training rows.
 May import: NumPy, SciPy, anchors. No Spark, no Ray.
 """
 
@@ -14,11 +15,12 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from ltv_features.aggregates import NAMES
+from ltv_features.contract import HIGH, LOW
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
 from ltv_train.candidates import Built, Material
-from ltv_train.predictions import Predictions, finished, through_anchor
+from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 Floats = npt.NDArray[np.float64]
 _WINDOWS = (7, 14, 30, 60, 90, 180)
@@ -34,11 +36,16 @@ def fit_baselines(material: Material) -> list[Built]:
     seen = [material.mature(h) for h in range(material.trained_horizons)]
     means = [float(s.spend.mean()) for s in seen]
     medians = [float(np.median(s.spend)) for s in seen]
+    ends = [np.quantile(s.spend, (LOW, HIGH), method="inverted_cdf").tolist() for s in seen]
     nothing = [0.0] * len(seen)
     pace = material.anchors.cumulative_values(material.examples.anchor, material.cutoff_no, horizons).mean(axis=0)
     described: list[tuple[str, str, dict[str, Any]]] = [
         ("all_zero", "naive", {"variant": "constant", "mean": nothing, "median": nothing, "pace": pace.tolist()}),
-        ("mean", "naive", {"variant": "constant", "mean": means, "median": medians, "pace": pace.tolist()}),
+        (
+            "mean",
+            "naive",
+            {"variant": "constant", "mean": means, "median": medians, "ends": ends, "pace": pace.tolist()},
+        ),
         (f"last_{window}_days", "naive", {"variant": "column", "column": f"spend_{window}", "per_days": window}),
         ("spend_rate", "naive", {"variant": "column", "column": "spend_rate", "per_days": 1}),
         ("linear_rfm", "linear_rfm", {"variant": "linear", "weights": _linear_weights(material)}),
@@ -70,8 +77,17 @@ class Baseline:
         median, anchor = mean, self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
         if self.parameters["variant"] == "constant":
             median, anchor = (np.tile(self.parameters[name], (len(examples), 1)) for name in ("median", "pace"))
+        low, high = (self._quantiles(mean, end) for end in (0, 1))
+        mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
         p = np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
-        return finished(*through_anchor([mean, median, p], anchor), cap=self.cap)
+        (p,) = chances_through_anchor([p], anchor)
+        return finished(mean, median, p, low=low, high=high, cap=self.cap)
+
+    def _quantiles(self, mean: Floats, end: int) -> Floats:
+        """[B, K] the lower (0) or upper (1) quantile."""
+        if "ends" in self.parameters:
+            return np.tile([pair[end] for pair in self.parameters["ends"]], (len(mean), 1))
+        return np.asarray(mean * np.array([pair[end] for pair in self.parameters["multiples"]]))
 
 
 def score(
@@ -113,20 +129,40 @@ def platt(scores: Floats, happened: Floats) -> tuple[float, float]:
     return float(found.x[0]), float(found.x[1]) / deviation
 
 
+def multiple(spend: Floats, score: Floats, level: float) -> float:
+    """The c for which c x score has the least pinball loss of spend at this level; 0 where no score is above 0.
+
+    It is the quantile of spend / score, weighted by the score (Koenker and Bassett, "Regression Quantiles", 1978).
+
+    >>> multiple(np.array([1.0, 4.0, 90.0]), np.array([1.0, 2.0, 30.0]), 0.5)
+    3.0
+    """
+    rows = np.flatnonzero(score > 0)
+    if not len(rows):
+        return 0.0
+    ratio = spend[rows] / score[rows]
+    order = np.argsort(ratio, kind="stable")
+    weight = np.cumsum(score[rows][order])
+    return float(ratio[order][np.searchsorted(weight, level * weight[-1])])
+
+
 def _built(name: str, kind: str, parameters: dict[str, Any], material: Material) -> Built:
-    curves = []
+    curves, multiples = [], []
     for h, days in enumerate(material.horizons_days[: material.trained_horizons]):
         seen = material.mature(h)
         rows = material.examples.take(seen.rows)
         said = score(parameters, rows, material.cutoff_no[seen.rows], h, float(days), material.anchors)
         curves.append(platt(np.log1p(said), seen.bought))
+        multiples.append([multiple(seen.spend, said, level) for level in (LOW, HIGH)])
     config = {
         "name": name,
         "horizons_days": list(material.horizons_days),
         "trained_horizons": material.trained_horizons,
         "cap_minor": material.cap_minor,
     }
-    return Built(name, kind, config, {_FILE: json.dumps(parameters | {"platt": curves}).encode()})
+    return Built(
+        name, kind, config, {_FILE: json.dumps(parameters | {"platt": curves, "multiples": multiples}).encode()}
+    )
 
 
 def _design(examples: Examples) -> Floats:

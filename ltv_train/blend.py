@@ -118,9 +118,13 @@ def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predicti
     """[B, H] the blend of what the members say; rows are blended one by one."""
     said = [parts[name] for name in weights.names]
     mean = _log_mean([part.mean for part in said], weights.mean, weights.scale_minor)
-    median = _log_mean([part.median for part in said], weights.median, weights.scale_minor)
+    median, low, high = (
+        _log_mean([getattr(part, column) for part in said], weights.median, weights.scale_minor)
+        for column in ("median", "low", "high")
+    )
     logits = [special.logit(np.clip(part.p_purchase, _MIN_P, 1 - _MIN_P)) for part in said]
-    return finished(mean, median, special.expit(_weighted(logits, weights.mean)))
+    p = special.expit(_weighted(logits, weights.mean))
+    return finished(mean, median, p, low=low, high=high)
 
 
 def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float) -> list[Predictions]:
@@ -159,6 +163,7 @@ def write_blend(
         "name": name,
         "horizons_days": list(horizons),
         "trained_horizons": min(int(one.config.get("trained_horizons", len(horizons))) for one in kept.values()),
+        "cap_minor": max(float(one.config["cap_minor"]) for one in kept.values()),
         "never_bought": next(iter(kept.values())).config.get("never_bought"),
         **weights.to_dict(),
     }

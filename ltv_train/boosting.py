@@ -1,8 +1,10 @@
 """Gradient boosting on aggregates and anchor, fitted: G multiplies the anchor, E does not; both share their hazards.
 
 G: Tweedie with the logarithm of the anchor over the row's exposure as offset. E: the same with the logarithm of the
-exposure. Median: L1 on spend / mean, weighted by the mean. P: one binary hazard a period. Source of the loss:
-Jorgensen, The Theory of Dispersion Models (1997); numbers: the project's own back-tests. May import: LightGBM, trees.
+exposure. Median: L1 on spend / mean, weighted by the mean. Quantiles: pinball on spend / anchor, weighted by the
+anchor, so that the loss is that of money. P: one binary hazard a period. Sources of the losses: Jorgensen, The Theory
+of Dispersion Models (1997); Koenker and Bassett, "Regression Quantiles" (1978); numbers: the project's own back-tests.
+May import: LightGBM, trees.
 """
 
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.contract import HIGH, LOW
 from ltv_features.errors import TrainingFailed
 from ltv_train.candidates import Built, Material, Observed
 from ltv_train.config import BoostingSettings
@@ -20,6 +23,9 @@ from ltv_train.trees import FEATURE_NAMES, Offset, features
 Floats = npt.NDArray[np.float64]
 Models = dict[str, lightgbm.Booster]
 _LEAST = 1e-6
+_SHORT = 0.4
+"""Quantiles take this share of the trees, each a longer step by as much (measured: the pinball loss at three origins
+of a grocery panel is within .3 % of that of all trees)."""
 
 
 def fit_boosters(
@@ -39,6 +45,7 @@ def fit_boosters(
     for h in range(material.trained_horizons):
         horizon = _Horizon(material, settings, x, h, seed=seed, threads=threads)
         hazards[f"hazard_{h}.txt"] = horizon.hazard()
+        hazards |= {f"low_{h}.txt": horizon.quantile(LOW), f"high_{h}.txt": horizon.quantile(HIGH)}
         for variant, models in by_variant.items():
             offset = horizon.offset(variant, money)
             log_base[variant].append(offset.log_base)
@@ -86,6 +93,13 @@ class _Horizon:
         weight = self.weight * mean / mean.mean()
         return self._train(self.data, self.seen.spend / mean, weight, {"objective": "regression_l1"}, self.seed)
 
+    def quantile(self, level: float) -> lightgbm.Booster:
+        """A quantile as a multiple of the anchor."""
+        anchor = np.maximum(self.anchor, _LEAST)
+        weight = self.weight * anchor / anchor.mean()
+        own = {"objective": "quantile", "alpha": level}
+        return self._train(self.data, self.seen.spend / anchor, weight, own, self.seed, share=_SHORT)
+
     def hazard(self) -> lightgbm.Booster:
         """Buying in the last period of this horizon, of those who did not buy in the periods before it."""
         rows = self.material.mature(self.h).rows
@@ -105,12 +119,13 @@ class _Horizon:
         own: Mapping[str, Any],
         seed: int,
         start: Floats | None = None,
+        share: float = 1.0,
     ) -> lightgbm.Booster:
         data.set_label(y)
         data.set_field("weight", weight)  # set_weight drops weights that are all 1, and the former ones stay in place
         data.set_field("init_score", start)  # set_init_score(None) leaves the former one too
         parameters = {
-            "learning_rate": self.settings.learning_rate,
+            "learning_rate": self.settings.learning_rate / share,
             "num_leaves": self.settings.leaves,
             "min_data_in_leaf": self.settings.min_child,
             "seed": seed,
@@ -123,7 +138,7 @@ class _Horizon:
             "verbosity": -1,
             **own,
         }
-        return lightgbm.train(parameters, data, num_boost_round=self.settings.trees)
+        return lightgbm.train(parameters, data, num_boost_round=max(1, round(self.settings.trees * share)))
 
 
 def _dataset(x: Floats) -> lightgbm.Dataset:

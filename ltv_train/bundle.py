@@ -145,6 +145,13 @@ def copy(bundle: Bundle, parent: Path) -> Bundle:
     return load(target)
 
 
+def amended(bundle: Bundle, parent: str | Path, facts: Mapping[str, Any]) -> Bundle:
+    """The same model below `parent` with `facts` in its configuration, under a digest of its own."""
+    own = ("config.json", "contract.json", "card.md", DIGESTS)
+    content = {path: bundle.bytes_of(path) for path in listed(bundle.path) if path not in own}
+    return write(parent, kind=bundle.kind, config={**bundle.config, **facts}, files=content)
+
+
 def _place(target: Path, whole: Mapping[str, bytes]) -> None:
     hidden = target.with_name(f".{target.name}-{os.getpid()}")
     shutil.rmtree(hidden, ignore_errors=True)

@@ -74,7 +74,7 @@ class Measures:
 def read_predictions(path: str) -> tuple[npt.NDArray[np.int64], Predictions]:
     """User keys [N] and the predictions that `train` wrote for one candidate at one origin."""
     table = pq.read_table(path)
-    columns = {name: _matrix(table[name]) for name in ("mean", "median", "p_purchase", "p_churn")}
+    columns = {name: _matrix(table[name]) for name in Predictions.names() if name in table.column_names}
     return table["user_key"].to_numpy(), Predictions(**columns)
 
 
@@ -143,12 +143,7 @@ def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Ta
                 f"candidate {candidate!r} at {origin}: predicted {len(said_for)} users, outcomes are known for "
                 f"{len(keys)}, {len(np.intersect1d(said_for, keys))} in common; next: rerun train"
             )
-        predictions[candidate] = Predictions(
-            mean=said.mean[order],
-            median=said.median[order],
-            p_purchase=said.p_purchase[order],
-            p_churn=said.p_churn[order],
-        )
+        predictions[candidate] = said.take(order)
     spend = np.cumsum(_matrix(ordered["label_spend_minor"]), axis=1)
     purchased = np.maximum.accumulate(_matrix(ordered["label_purchased"]), axis=1)
     return Fold(origin, keys, spend, purchased, predictions)

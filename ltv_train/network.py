@@ -22,13 +22,16 @@ from ltv_train import models
 from ltv_train.bundle import Bundle
 from ltv_train.inputs import Array, Inputs, columns_of
 from ltv_train.models import Shape, ValueNetwork
-from ltv_train.predictions import Predictions, finished, through_anchor
+from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 log = logging.getLogger(__name__)
 KIND = "network"
 WEIGHTS_FILE = "weights.safetensors"
 ROWS = 256
 """Rows of every forward pass when scoring; a bundle's scores are defined at this size."""
+_SAID = ("mean", "median", "low", "high", "p_purchase")
+_AMOUNTS = 4
+"""So many of them are amounts, the rest probabilities."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -78,30 +81,33 @@ class NetworkPredictor:
 
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H] in the order of the examples: the same bits in any order and any company."""
-        made = np.zeros((3, len(examples), len(self._inputs.periods_days)))
+        made = np.zeros((len(_SAID), len(examples), len(self._inputs.periods_days)))
         buckets = bucket_of(np.minimum(examples.lengths, MAX_TOKENS))
         for length in LENGTH_BUCKETS:
             rows = np.flatnonzero(buckets == length)
             for start in range(0, len(rows), ROWS):
                 own = rows[start : start + ROWS]
                 made[:, own] = self._pass(examples.take(own), length)
-        capped = int((made[:2] > self._cap).any(axis=(0, 2)).sum())
+        capped = int((made[:_AMOUNTS] > self._cap).any(axis=(0, 2)).sum())
         if capped:
             log.info("%d of %d users were predicted above the cap and cut to it", capped, len(examples))
         anchor = self._inputs.anchor_values(examples)
-        return finished(*through_anchor([each[:, : self._trained] for each in made], anchor), cap=self._cap)
+        trained = [each[:, : self._trained] for each in made]
+        mean, median, low, high = amounts_through_anchor(trained[:_AMOUNTS], anchor)
+        (p,) = chances_through_anchor(trained[_AMOUNTS:], anchor)
+        return finished(mean, median, p, low=low, high=high, cap=self._cap)
 
     @torch.no_grad()
     def _pass(self, examples: Examples, length: int) -> Floats:
-        """[3, n, H]: mean, median and probability of at most ROWS examples."""
+        """[_SAID, n, H] of at most ROWS examples."""
         columns = {name: _filled(values) for name, values in columns_of(examples, length).items()}
         batch = self._inputs.batch(columns, at_origin=True)
         said = []
         for network in self._networks:
             params, head = network(batch), network.head
-            said.append(torch.stack([head.mean(params), head.median(params), head.p_purchase(params)]).double())
+            said.append(torch.stack([getattr(head, name)(params) for name in _SAID]).double())
         mean = torch.stack(said).mean(dim=0)[:, : len(examples)].numpy()
-        mean[:2] *= self._inputs.encoding.money_scale_minor
+        mean[:_AMOUNTS] *= self._inputs.encoding.money_scale_minor
         return np.asarray(mean)
 
 

@@ -7,9 +7,12 @@ import importlib
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train.bundle import Bundle, load
+from ltv_train.conformal import CONFORMAL, Corrected, Correction
 from ltv_train.predictions import Predictions, Predictor
 
 KINDS = {
@@ -24,11 +27,17 @@ KINDS = {
 
 
 def open_predictor(bundle: Bundle) -> Predictor:
-    """The bundle as something that can be asked. Raises BundleRefused on a kind that this code does not know."""
+    """The bundle as something that can be asked, its intervals moved as it says.
+
+    Raises BundleRefused on a kind that this code does not know.
+    """
     if bundle.kind not in KINDS:
         raise BundleRefused(f"bundle {bundle.path}: kind {bundle.kind!r}; known: {', '.join(KINDS)}")
     predictor: Predictor = importlib.import_module(KINDS[bundle.kind]).load_predictor(bundle)
-    return predictor
+    if CONFORMAL not in bundle.config:
+        return predictor
+    cap = float(bundle.config.get("cap_minor", np.inf))
+    return Corrected(predictor, Correction.from_dict(bundle.config[CONFORMAL]), cap)
 
 
 def predict(bundle: Bundle, examples: Examples) -> Predictions:

@@ -1,39 +1,62 @@
-"""What every model says: mean, median and probabilities by cumulative horizon. May import: NumPy."""
+"""What every model says: amounts, quantiles and probabilities by cumulative horizon. May import: NumPy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.contract import HIGH, LOW
 from ltv_features.errors import ContractBroken
 from ltv_features.project import Examples
 
 Floats = npt.NDArray[np.float64]
+NOTHING: Floats = np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """[B, H] each, by cumulative horizon; money in minor units. Finite, not negative; all but churn rise with H."""
+    """[B, H] each, by cumulative horizon; money in minor units. Finite, not negative; all but churn rise with H.
+
+    `low` and `high` hold the median between them. `named_mean`, `named_purchase` [B, K]: the next occurrence of each
+    named period. `order_minor` [B, 1]: what the next order is expected to be worth. Where a model does not speak of
+    one of these five, it has no columns.
+    """
 
     mean: Floats
     median: Floats
     p_purchase: Floats
     p_churn: Floats
+    low: Floats = field(default_factory=lambda: NOTHING)
+    high: Floats = field(default_factory=lambda: NOTHING)
+    named_mean: Floats = field(default_factory=lambda: NOTHING)
+    named_purchase: Floats = field(default_factory=lambda: NOTHING)
+    order_minor: Floats = field(default_factory=lambda: NOTHING)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if getattr(self, each.name) is NOTHING:
+                object.__setattr__(self, each.name, np.zeros((len(self.mean), 0)))
 
     def __len__(self) -> int:
         return len(self.mean)
 
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """What is said, by name."""
+        return tuple(each.name for each in fields(Predictions))
+
     def take(self, rows: npt.NDArray[np.int64]) -> "Predictions":
         """The predictions at `rows`, in that order."""
-        return Predictions(self.mean[rows], self.median[rows], self.p_purchase[rows], self.p_churn[rows])
+        return Predictions(**{name: getattr(self, name)[rows] for name in self.names()})
 
     @staticmethod
     def concat(parts: Sequence["Predictions"]) -> "Predictions":
         """All parts, one after the other."""
-        names = ("mean", "median", "p_purchase", "p_churn")
-        return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return Predictions(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Predictions.names()}
+        )
 
 
 class Predictor(Protocol):
@@ -44,27 +67,71 @@ class Predictor(Protocol):
         ...
 
 
-def through_anchor(said: Sequence[Floats], anchor: Floats) -> list[Floats]:
-    """Mean, median and P [B, K] of the K trained horizons, carried on to all H horizons of `anchor` [B, H].
+def amounts_through_anchor(amounts: Sequence[Floats], anchor: Floats) -> list[Floats]:
+    """Amounts [B, K] of the K trained horizons, carried on to all H horizons of `anchor` [B, H].
 
-    Value follows the anchor's: model(h0) x anchor(h) / anchor(h0); not buying follows it as an exponent, as if orders
-    came at the anchor's pace. Never a stretch by days, which would promise a lost customer as much as a new one.
+    Value follows the anchor's: model(h0) x anchor(h) / anchor(h0). Never a stretch by days, which would promise a lost
+    customer as much as a new one.
     """
-    mean, median, p = said
-    trained = mean.shape[1]
-    ratio = anchor[:, trained:] / np.maximum(anchor[:, trained - 1 : trained], 1e-12)
-    values = [np.concatenate([each, each[:, -1:] * ratio], axis=1) for each in (mean, median)]
-    return [*values, np.concatenate([p, 1 - (1 - p[:, -1:]) ** ratio], axis=1)]
+    return [np.concatenate([each, each[:, -1:] * _beyond(each, anchor)], axis=1) for each in amounts]
 
 
-def finished(mean: Floats, median: Floats, p_purchase: Floats, *, cap: float = np.inf) -> Predictions:
-    """Predictions made legal: not negative, at most `cap`, never falling with the horizon; churn is 1 - purchase.
+def chances_through_anchor(chances: Sequence[Floats], anchor: Floats) -> list[Floats]:
+    """Probabilities [B, K] carried on likewise: not buying follows the anchor as an exponent, as if orders came at its
+    pace."""
+    return [np.concatenate([p, 1 - (1 - p[:, -1:]) ** _beyond(p, anchor)], axis=1) for p in chances]
 
-    Raises ContractBroken on a number that is not finite: a model that says nothing must not pass as one that says 0.
+
+def _beyond(said: Floats, anchor: Floats) -> Floats:
+    trained = said.shape[1]
+    return np.asarray(anchor[:, trained:] / np.maximum(anchor[:, trained - 1 : trained], 1e-12))
+
+
+def finished(
+    mean: Floats,
+    median: Floats,
+    p_purchase: Floats,
+    *,
+    low: Floats = NOTHING,
+    high: Floats = NOTHING,
+    p_active: Floats | None = None,
+    named_mean: Floats = NOTHING,
+    named_purchase: Floats = NOTHING,
+    order_minor: Floats = NOTHING,
+    cap: float = np.inf,
+) -> Predictions:
+    """Predictions made legal: not negative, at most `cap`, never falling with the horizon, low <= median <= high.
+
+    Churn is 1 - purchase, or 1 - `p_active` where that is said; a purchase is an activity. Without quantiles those of
+    `quantiles_of` stand in. Raises ContractBroken on a number that is not finite: a model that says nothing must not
+    pass as one that says 0.
     """
-    for name, values in (("mean", mean), ("median", median), ("p_purchase", p_purchase)):
+    if not (low.shape[1] and high.shape[1]):
+        low, high = (quantiles_of(mean, p_purchase, level) for level in (LOW, HIGH))
+    active = p_purchase if p_active is None else p_active
+    given = {"mean": mean, "median": median, "p_purchase": p_purchase, "low": low, "high": high, "p_active": active}
+    given |= {"named_mean": named_mean, "named_purchase": named_purchase, "order_minor": order_minor}
+    for name, values in given.items():
         if not np.isfinite(values).all():
             raise ContractBroken(f"prediction {name}: {int((~np.isfinite(values)).sum())} numbers are not finite")
-    rising = [np.maximum.accumulate(np.clip(values, 0.0, cap), axis=1) for values in (mean, median)]
+    mean, median, low, high = (np.maximum.accumulate(np.clip(v, 0.0, cap), axis=1) for v in (mean, median, low, high))
     p = np.maximum.accumulate(np.clip(p_purchase, 0.0, 1.0), axis=1)
-    return Predictions(rising[0], rising[1], p, 1.0 - p)
+    churn = 1.0 - np.maximum(p, np.maximum.accumulate(np.clip(active, 0.0, 1.0), axis=1))
+    low, high = np.minimum(low, median), np.maximum(high, median)
+    named = [
+        NOTHING if said is NOTHING else np.clip(said, 0.0, most)
+        for said, most in ((named_mean, cap), (named_purchase, 1.0))
+    ]
+    return Predictions(mean, median, p, churn, low, high, named[0], named[1], order_minor)
+
+
+def quantiles_of(mean: Floats, p_purchase: Floats, level: float) -> Floats:
+    """The quantile of spend that is 0 without a purchase and exponential with one, from its mean and P(purchase).
+
+    P(spend > y) = p exp(-y p / mean), solved for 1 - level; what is said where only a segment's mean is known.
+
+    >>> quantiles_of(np.array([[10.0, 10.0]]), np.array([[0.05, 0.5]]), 0.9).round(2).tolist()
+    [[0.0, 32.19]]
+    """
+    p = np.clip(p_purchase, 1e-12, 1.0)
+    return np.asarray(np.maximum(mean, 0.0) / p * np.maximum(np.log(p / (1 - level)), 0.0))

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from ltv_features import files
 from ltv_train import backtest, data, pages
 from ltv_train.backtest import Backtest
-from ltv_train.bundle import Bundle, copy
+from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
+from ltv_train.conformal import CONFORMAL
 from ltv_train.report import Section
 from ltv_train.slices import known_at
 
@@ -55,12 +56,15 @@ def judged(
 
 
 def install(folder: str, made: Backtest, parent: str) -> Bundle | None:
-    """The refitted winner, copied below `parent` under its digest; None where production stays."""
+    """The refitted winner with the correction of its intervals, below `parent`; None where production stays."""
     if made.verdict.promoted is None:
         return None
     origin = made.run["origins"][-1]
-    winner = backtest.candidate(folder, made, origin, made.verdict.promoted, files.join(folder, "blends"))
-    return copy(winner, Path(parent))
+    name = made.verdict.promoted
+    winner = backtest.candidate(folder, made, origin, name, files.join(folder, "blends"))
+    if name not in made.corrections:
+        return copy(winner, Path(parent))
+    return amended(winner, parent, {CONFORMAL: made.corrections[name].to_dict()})
 
 
 def report(

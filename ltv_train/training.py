@@ -132,8 +132,9 @@ def train_all(
 
 
 def write_predictions(path: str, examples: Examples, said: Predictions) -> None:
-    """One Parquet file: user_key and lists [H] of mean, median (minor units), p_purchase and p_churn."""
-    columns = {name: pa.array(list(getattr(said, name))) for name in ("mean", "median", "p_purchase", "p_churn")}
+    """One Parquet file: user_key and lists of everything that is said: mean, median, low, high (minor units), ..."""
+    told = {name: getattr(said, name) for name in Predictions.names()}
+    columns = {name: pa.array(list(values)) for name, values in told.items() if values.shape[1]}
     stream = pa.BufferOutputStream()
     pq.write_table(pa.table({"user_key": examples.user_key, **columns}), stream)
     files.write_bytes(path, stream.getvalue().to_pybytes())

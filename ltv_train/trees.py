@@ -1,7 +1,8 @@
 """Boosted trees on aggregates and anchor, as predictions: what `boosting` fitted, read from its bundle.
 
-G's trees multiply the anchor, E's multiply the days. The median is a share of the mean, the probability comes from one
-hazard a period, and horizons that no training row saw follow the anchor. May import: LightGBM, anchors, bundle.
+G's trees multiply the anchor, E's multiply the days. The median is a share of the mean, quantiles are multiples of the
+anchor, the probability comes from one hazard a period, and horizons that no training row saw follow the anchor.
+May import: LightGBM, anchors, bundle.
 """
 
 import re
@@ -17,7 +18,7 @@ from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
-from ltv_train.predictions import Predictions, finished, through_anchor
+from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 Floats = npt.NDArray[np.float64]
 _ANCHOR_COLUMNS = ("anchor_orders", "anchor_alive", "anchor_order_value", "anchor_value")
@@ -76,6 +77,7 @@ class Boosting:
         self.offsets = [Offset(config["variant"], money, float(config["log_base"][h])) for h in count]
         self.means = [[_opened(bundle, f"mean_{h}_{s}.txt") for s in range(config["seeds"])] for h in count]
         self.medians = [_opened(bundle, f"median_{h}.txt") for h in count]
+        self.quantiles = [[_opened(bundle, f"{end}_{h}.txt") for end in ("low", "high")] for h in count]
         self.hazards = [_opened(bundle, f"hazard_{h}.txt") for h in count]
 
     def predict(self, examples: Examples) -> Predictions:
@@ -86,15 +88,18 @@ class Boosting:
         origin = np.full(len(examples), AT_ORIGIN, np.int32)
         x = features(examples, origin, self.anchors, self.horizons_days[-1])
         anchor = self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
-        mean, median, stay = np.zeros((3, len(examples), len(self.means)))
+        mean, median, low, high, stay = np.zeros((5, len(examples), len(self.means)))
         staying: Floats = np.ones(len(examples))
         for h, offset in enumerate(self.offsets):
             values = offset.values(anchor[:, h], np.full(len(x), float(self.horizons_days[h])))
             mean[:, h] = offset.mean_minor(values, self.means[h], x)
             median[:, h] = np.maximum(ask(self.medians[h], x), 0.0) * mean[:, h]
+            low[:, h], high[:, h] = (np.maximum(ask(one, x), 0.0) * anchor[:, h] for one in self.quantiles[h])
             staying = staying * (1 - ask(self.hazards[h], x))
             stay[:, h] = staying
-        return finished(*through_anchor([mean, median, 1 - stay], anchor), cap=self.cap)
+        mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
+        (p,) = chances_through_anchor([1 - stay], anchor)
+        return finished(mean, median, p, low=low, high=high, cap=self.cap)
 
 
 def _opened(bundle: Bundle, name: str) -> lightgbm.Booster:

@@ -4,12 +4,25 @@ from collections.abc import Sequence
 
 from ltv_features.contract.words import Column, Table
 
+LOW, HIGH = 0.1, 0.9
+"""The quantiles at the ends of the published interval, which is to hold 80 % of what happens."""
+
 
 def scores(horizons_days: Sequence[int]) -> Table:
     """The `scores` table for the configured cumulative horizons: one row for each eligible user and night."""
     by_horizon = [
         ("pltv_{}", "float64", "expected net spend in the next {} days, currency units"),
         ("pltv_{}_p50", "float64", "median of the net spend in the next {} days, currency units"),
+        (
+            "pltv_{}_low",
+            "float64",
+            "lower end of the 80 % interval of the net spend in the next {} days, currency units",
+        ),
+        (
+            "pltv_{}_high",
+            "float64",
+            "upper end of the 80 % interval of the net spend in the next {} days, currency units",
+        ),
         ("p_purchase_{}", "float64", "probability of a purchase in the next {} days"),
         ("p_churn_{}", "float64", "1 - p_purchase_{} unless churn is defined by activity"),
     ]

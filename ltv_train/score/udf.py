@@ -23,8 +23,15 @@ log = logging.getLogger("ltv.score")
 MODEL, SEGMENT_MEAN, FALLBACK = "model", "segment_mean", "fallback"
 THROUGH_ANCHOR = "model_through_anchor"
 """The model, carried to a horizon that no training row saw whole by the shape of the classical anchor."""
-_MEASURES = (("pltv_{}", "mean"), ("pltv_{}_p50", "median"), ("p_purchase_{}", "p_purchase"), ("p_churn_{}", "p_churn"))
-_MONEY = ("mean", "median")
+_MEASURES = (
+    ("pltv_{}", "mean"),
+    ("pltv_{}_p50", "median"),
+    ("pltv_{}_low", "low"),
+    ("pltv_{}_high", "high"),
+    ("p_purchase_{}", "p_purchase"),
+    ("p_churn_{}", "p_churn"),
+)
+_MONEY = ("mean", "median", "low", "high")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ltv_train import backtest, promotion
 from ltv_train.backtest import Backtest
 from ltv_train.bundle import load
 from ltv_train.config import GateSettings
+from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.predict import predict
 from ltv_train.training import write_predictions
 from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
@@ -57,6 +58,24 @@ def test_the_verdict_names_a_candidate_that_beats_the_best_baseline(judged: Back
     assert judged.verdict.promoted not in ("all_zero", "mean")
     assert judged.verdict.grade == "U"  # 120 users are too few to say more
     assert f"{judged.verdict.promoted} is promoted" in judged.verdict.reason
+
+
+def test_intervals_are_moved_by_past_origins_and_the_installed_bundle_says_how(
+    folder: Path, judged: Backtest, tmp_path: Path
+) -> None:
+    assert set(judged.corrections) == {*CANDIDATES, "blend"}
+    for fold in judged.folds:
+        for name in ("anchor", "linear_rfm", "blend"):
+            said = fold.predictions.get(name)
+            if said is not None:
+                inside = coverage_by_tier(fold.spend[:, 1], said.mean[:, 1], said.low[:, 1], said.high[:, 1])[0].inside
+                assert 0.7 < inside < 0.97
+    installed = promotion.install(str(folder), judged, str(tmp_path))
+    assert installed is not None
+    assert installed.config["conformal"]["users"] == 2 * USERS
+    assert len(installed.config["conformal"]["upper"]) == len(HORIZONS)
+    said = predict(installed, some_examples(20, seed=3))
+    assert (said.low <= said.median).all()
 
 
 def test_users_without_a_prediction_stop_the_judgement(tmp_path: Path) -> None:
@@ -125,7 +144,8 @@ def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
         assert installed is not None
         assert installed.path == tmp_path / installed.digest
         original = backtest.candidate(str(folder), judged, ORIGINS[-1], name, str(tmp_path / "again"))
-        assert original.digest == installed.digest
+        own = {key: value for key, value in installed.config.items() if key != "conformal"}
+        assert own == original.config
         np.testing.assert_array_equal(predict(installed, ahead).mean, predict(original, ahead).mean)
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
     assert promotion.install(str(folder), held, str(tmp_path / "none")) is None

@@ -14,12 +14,12 @@ from ltv_train.candidates import Built, Material
 from ltv_train.config import BoostingSettings
 from ltv_train.metrics.value import mae, normalised_gini
 from ltv_train.predict import cached_predictor, predict
-from ltv_train.predictions import Predictions, finished, through_anchor
+from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
 from tests.value_world import some_examples, some_labels, some_material
 
 FEW_TREES = BoostingSettings(trees=40, learning_rate=0.1, leaves=7, min_child=10)
 NAMES = ("all_zero", "mean", "last_90_days", "spend_rate", "linear_rfm", "anchor", "boosting_g", "boosting_e")
-COLUMNS = ("mean", "median", "p_purchase", "p_churn")
+COLUMNS = ("mean", "median", "low", "high", "p_purchase", "p_churn")
 
 
 @lru_cache(maxsize=2)
@@ -54,10 +54,12 @@ def test_predictions_are_legal(name: str, short: bool, tmp_path: Path) -> None:
         assert values.shape == (50, 2)
         assert np.isfinite(values).all()
         assert (values >= 0).all()
-    for rising in (said.mean, said.median, said.p_purchase, 1 - said.p_churn):
+    for rising in (said.mean, said.median, said.low, said.high, said.p_purchase, 1 - said.p_churn):
         assert (np.diff(rising, axis=1) >= 0).all()
     assert (said.p_purchase <= 1).all()
-    assert max(said.mean.max(), said.median.max()) <= bundle.config["cap_minor"]
+    assert (said.low <= said.median).all()
+    assert (said.median <= said.high).all()
+    assert max(said.mean.max(), said.high.max()) <= bundle.config["cap_minor"]
     assert bundle.config["trained_horizons"] == (1 if short else 2)
 
 
@@ -90,6 +92,17 @@ def test_what_habits_say_is_learned(tmp_path: Path) -> None:
     assert max(error["spend_rate"], error["boosting_g"], error["boosting_e"]) < 0.5 * error["mean"] < error["all_zero"]
     for name in ("anchor", "boosting_g", "boosting_e"):
         assert said[name].mean[:, 1].sum() == pytest.approx(spend.sum(), rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["mean", "spend_rate", "boosting_g"])
+def test_about_a_tenth_of_what_was_learned_from_lies_beyond_each_end(name: str, tmp_path: Path) -> None:
+    material, _ = everything()
+    said = predict(stored(name, tmp_path), material.examples)
+    for h in range(2):
+        spend = material.mature(h).spend
+        low, high = ((spend < said.low[:, h]).mean(), (spend > said.high[:, h]).mean())
+        assert 0.0 <= low <= 0.2
+        assert 0.05 <= high <= 0.2
 
 
 def test_fitting_again_gives_the_same_bytes() -> None:
@@ -130,8 +143,9 @@ def test_a_constant_stays_one_over_an_unseen_horizon(tmp_path: Path) -> None:
 
 
 def test_through_the_anchor_not_buying_is_a_power() -> None:
-    said = [np.array([[10.0]]), np.array([[4.0]]), np.array([[0.5]])]
-    mean, median, p = through_anchor(said, np.array([[2.0, 4.0]]))
+    anchor = np.array([[2.0, 4.0]])
+    mean, median = amounts_through_anchor([np.array([[10.0]]), np.array([[4.0]])], anchor)
+    (p,) = chances_through_anchor([np.array([[0.5]])], anchor)
     assert (mean.tolist(), median.tolist(), p.tolist()) == ([[10.0, 20.0]], [[4.0, 8.0]], [[0.5, 0.75]])
 
 

@@ -48,7 +48,8 @@ class Mirror:
         if set(self.poison) & set(examples.user_id.to_pylist()):
             raise self.error
         mean = np.stack([examples.anchor[:, 4], 2 * examples.anchor[:, 4]], axis=1)
-        return finished(mean, mean / 2, np.full(mean.shape, 0.5))
+        low, high = mean * [0.25, 0.175], mean * [1.5, 2.0]
+        return finished(mean, mean / 2, np.full(mean.shape, 0.5), low=low, high=high)
 
 
 def scorer(**changes: object) -> Scorer:
@@ -64,6 +65,12 @@ def rows_of(batch: pa.RecordBatch) -> dict[str, dict]:
 
 def test_money_leaves_in_units_of_the_currency() -> None:
     rows = rows_of(scorer().scored(states({"anna": 2_000, "bert": 500}), Mirror()))
+    assert [rows["anna"][name] for name in ("pltv_30_low", "pltv_90_low", "pltv_30_high", "pltv_90_high")] == [
+        5,
+        7,
+        30,
+        80,
+    ]
     assert [rows["anna"][name] for name in ("pltv_30", "pltv_90", "pltv_30_p50", "pltv_90_p50")] == [20, 40, 10, 20]
     assert [rows["bert"][name] for name in ("pltv_30", "p_purchase_30", "p_churn_90")] == [5, 0.5, 0.5]
     assert {(row["score_source"], row["model_digest"], row["as_of"]) for row in rows.values()} == {
@@ -92,6 +99,8 @@ def test_who_never_bought_gets_the_segment_mean_and_the_model_is_not_asked() -> 
         assert row["score_source"] == "segment_mean"
         assert [row["pltv_30"], row["pltv_90"], row["pltv_90_p50"]] == [1.5, 4.5, 0.0]
         assert [row["p_purchase_90"], row["p_churn_90"]] == [0.25, 0.75]
+        assert [row["pltv_30_low"], row["pltv_90_low"], row["pltv_30_high"]] == pytest.approx([0.0, 0.0, 0.0])
+        assert row["pltv_90_high"] == pytest.approx(4.5 / 0.25 * np.log(2.5))
 
 
 def test_the_median_of_a_segment_that_mostly_buys_is_its_mean() -> None:

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ltv_features.contract import HIGH, LOW
 from ltv_train import losses
 from ltv_train.models.heads.observed import Observed
 from ltv_train.models.heads.params import LEAST_LOG, MOST_LOG, MOST_LOGIT, Params
 
 _SHARED = 5
-LOW, HIGH = 0.1, 0.9
-"""The quantiles: between them lies the 80 % interval."""
 
 
 class ValueHead(nn.Module):
