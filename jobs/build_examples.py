@@ -27,7 +27,7 @@ def main(run: Run) -> None:
     files.remove_folder(root)
     events = examples.without_objectors(kernel_events_as_of(lake, run.as_of, versions), lake).persist()
     known = examples.log_facts(events, run.as_of)
-    facts = shards.SetFacts(run.as_of, digest, config, versions, aggregates.NAMES)
+    facts = shards.SetFacts(run.as_of, digest, config, versions, aggregates.NAMES, settings.shop.churn)
     made, hops = {}, []
     for plan in examples.plans(known, run.as_of, settings.examples, settings.shop):
         log.info("%s examples of %s origins, %s cut-offs and slices", plan.kind, len(plan.origins), len(plan.points))

@@ -69,6 +69,7 @@ class NamedPeriod(Section):
 class ShopSettings(Section):
     """What the shop counts in and how far ahead it looks.
 
+    `churn`: who counts as lost by a horizon: who does not buy until then, or who does nothing at all.
     `discount_rate` is of a year; `profit_margin` and `lifetime_years` are for the simple lifetime value alone.
     """
 
@@ -76,6 +77,7 @@ class ShopSettings(Section):
     minor_digits: Annotated[int, Field(ge=0, le=4)] = 2
     rates: Rates | None = None
     horizons_days: Annotated[list[Annotated[int, Field(ge=1, le=730)]], Field(min_length=1)] = [30, 90]
+    churn: Literal["no_purchase", "no_activity"] = "no_purchase"
     discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.1
     profit_margin: Annotated[float, Field(gt=0, le=1)] = 1.0
     lifetime_years: Annotated[float, Field(gt=0)] = 3.0

@@ -22,7 +22,7 @@ from ltv_features.example_plan import AT_ORIGIN, ExamplePlan, Use
 Array = np.ndarray[Any, np.dtype[Any]]
 
 CHUNK = 1024
-NEVER_FIELDS = ("spend_minor", "purchased", "exposure")
+NEVER_FIELDS = ("spend_minor", "purchased", "active", "exposure")
 TALLY = ("never_bought", "sampled_out", "without_target")
 
 ROW_SCHEMA = pa.schema(

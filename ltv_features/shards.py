@@ -40,6 +40,7 @@ class SetFacts:
     config_digest: str
     table_versions: Mapping[str, int]
     aggregates: Sequence[str]
+    churn: str = "no_purchase"
 
 
 def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -
             "origin": day,
             "input_digest": facts.input_digest,
             "config_digest": facts.config_digest,
+            "churn": facts.churn,
             "periods_days": [list(period) for period in plan.periods_days],
             "named_periods": [_named(period, origin.day) for period in plan.named],
             "aggregates": list(facts.aggregates),

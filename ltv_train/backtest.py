@@ -79,7 +79,8 @@ def judge(
     `known` says by origin who the users are, for the measures by segment.
     """
     origins, names = run["origins"][:-1], run["candidates"]
-    folds = evaluation.load_folds(folder, origins, names, outcomes, known)
+    by_activity = run.get("churn") == "no_activity"
+    folds = evaluation.load_folds(folder, origins, names, outcomes, known, by_activity=by_activity)
     members = [name for name in (*blend.BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)

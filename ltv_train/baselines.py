@@ -79,15 +79,23 @@ class Baseline:
             median, anchor = (np.tile(self.parameters[name], (len(examples), 1)) for name in ("median", "pace"))
         low, high = (self._quantiles(mean, end) for end in (0, 1))
         mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
-        p = np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
-        (p,) = chances_through_anchor([p], anchor)
-        return finished(mean, median, p, low=low, high=high, cap=self.cap)
+        p, *active = chances_through_anchor([_chances(mean, curves) for curves in self._curves()], anchor)
+        return finished(mean, median, p, low=low, high=high, p_active=active[0] if active else None, cap=self.cap)
+
+    def _curves(self) -> list[list[tuple[float, float]]]:
+        """The logistic curves by horizon: of a purchase, and of any activity where that is asked for."""
+        return [self.parameters[name] for name in ("platt", "platt_active") if name in self.parameters]
 
     def _quantiles(self, mean: Floats, end: int) -> Floats:
         """[B, K] the lower (0) or upper (1) quantile."""
         if "ends" in self.parameters:
             return np.tile([pair[end] for pair in self.parameters["ends"]], (len(mean), 1))
         return np.asarray(mean * np.array([pair[end] for pair in self.parameters["multiples"]]))
+
+
+def _chances(mean: Floats, curves: list[tuple[float, float]]) -> Floats:
+    """[B, K] probabilities from scores [B, K or more], one logistic curve a horizon."""
+    return np.stack([special.expit(a + b * np.log1p(mean[:, h])) for h, (a, b) in enumerate(curves)], axis=1)
 
 
 def score(
@@ -147,22 +155,22 @@ def multiple(spend: Floats, score: Floats, level: float) -> float:
 
 
 def _built(name: str, kind: str, parameters: dict[str, Any], material: Material) -> Built:
-    curves, multiples = [], []
+    curves, active, multiples = [], [], []
     for h, days in enumerate(material.horizons_days[: material.trained_horizons]):
         seen = material.mature(h)
         rows = material.examples.take(seen.rows)
         said = score(parameters, rows, material.cutoff_no[seen.rows], h, float(days), material.anchors)
         curves.append(platt(np.log1p(said), seen.bought))
+        active.append(platt(np.log1p(said), seen.active))
         multiples.append([multiple(seen.spend, said, level) for level in (LOW, HIGH)])
+    fitted = {"platt": curves, "multiples": multiples} | ({"platt_active": active} if material.activity else {})
     config = {
         "name": name,
         "horizons_days": list(material.horizons_days),
         "trained_horizons": material.trained_horizons,
         "cap_minor": material.cap_minor,
     }
-    return Built(
-        name, kind, config, {_FILE: json.dumps(parameters | {"platt": curves, "multiples": multiples}).encode()}
-    )
+    return Built(name, kind, config, {_FILE: json.dumps(parameters | fitted).encode()})
 
 
 def _design(examples: Examples) -> Floats:

@@ -122,9 +122,10 @@ def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predicti
         _log_mean([getattr(part, column) for part in said], weights.median, weights.scale_minor)
         for column in ("median", "low", "high")
     )
-    logits = [special.logit(np.clip(part.p_purchase, _MIN_P, 1 - _MIN_P)) for part in said]
-    p = special.expit(_weighted(logits, weights.mean))
-    return finished(mean, median, p, low=low, high=high)
+    p = _logit_mean([part.p_purchase for part in said], weights.mean)
+    own_churn = any(not np.array_equal(part.p_churn, 1.0 - part.p_purchase) for part in said)
+    active = _logit_mean([1.0 - part.p_churn for part in said], weights.mean) if own_churn else None
+    return finished(mean, median, p, low=low, high=high, p_active=active)
 
 
 def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float) -> list[Predictions]:
@@ -227,6 +228,11 @@ def _search(
 
 def _log_mean(parts: Sequence[Floats], weights: Sequence[float], scale: float) -> Floats:
     return np.expm1(_weighted([np.log1p(part / scale) for part in parts], weights)) * scale
+
+
+def _logit_mean(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    logits = [special.logit(np.clip(part, _MIN_P, 1 - _MIN_P)) for part in parts]
+    return np.asarray(special.expit(_weighted(logits, weights)))
 
 
 def _weighted(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:

@@ -33,23 +33,28 @@ class Observed:
     """One horizon of the training rows that have seen some part of it.
 
     `rows` [M] indices; `days` [M] observed; `spend` [M] net spend in them, minor units, not below 0; `bought` [M];
-    `whole` [M] whether the horizon has matured.
+    `active` [M] whether there was any activity; `whole` [M] whether the horizon has matured.
     """
 
     rows: npt.NDArray[np.int64]
     days: Floats
     spend: Floats
     bought: Floats
+    active: Floats
     whole: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Material:
-    """The training rows of one origin, with the anchors of its cut-offs and the horizons asked for."""
+    """The training rows of one origin, with the anchors of its cut-offs and the horizons asked for.
+
+    `activity`: whether churn is defined by activity, so that the models have to speak of it.
+    """
 
     train: Rows
     anchors: Anchors
     horizons_days: tuple[int, ...]
+    activity: bool = False
 
     @property
     def examples(self) -> Examples:
@@ -73,6 +78,7 @@ class Material:
             days=exposure @ lengths[: h + 1],
             spend=np.maximum(labels["spend_minor"][rows, : h + 1].sum(axis=1), 0.0),
             bought=labels["purchased"][rows, : h + 1].max(axis=1).astype(np.float64),
+            active=labels["active"][rows, : h + 1].max(axis=1).astype(np.float64),
             whole=np.asarray((exposure > 0.999).all(axis=1)),
         )
 
@@ -81,8 +87,7 @@ class Material:
         seen = self.observed(h)
         if not seen.whole.any():
             return seen
-        keep = seen.whole
-        return Observed(seen.rows[keep], seen.days[keep], seen.spend[keep], seen.bought[keep], seen.whole[keep])
+        return Observed(**{name: values[seen.whole] for name, values in vars(seen).items()})
 
     @property
     def trained_horizons(self) -> int:

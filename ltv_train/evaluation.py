@@ -27,7 +27,8 @@ class Fold:
     """One past origin whose outcomes have matured.
 
     `user_key` [N]; `spend` [N, H] cumulative net spend; `purchased` [N, H] 0 or 1; `predictions` by candidate, rows in
-    the order of `user_key`. `segments` say who is who; None where nothing is known of the users.
+    the order of `user_key`. `segments` say who is who; None where nothing is known of the users. `active` [N, H] 0 or 1
+    where churn is defined by activity, else None.
     """
 
     origin: str
@@ -36,11 +37,12 @@ class Fold:
     purchased: Floats
     predictions: Mapping[str, Predictions]
     segments: Segments | None = None
+    active: Floats | None = None
 
     @property
     def churned(self) -> Floats:
         """[N, H] 0 or 1: who was lost, as `p_churn` foretells it."""
-        return 1 - self.purchased
+        return 1 - (self.purchased if self.active is None else self.active)
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,16 @@ def load_folds(
     candidates: Sequence[str],
     outcomes: pa.Table,
     known: Mapping[str, Known] | None = None,
+    *,
+    by_activity: bool = False,
 ) -> list[Fold]:
     """The folds at `origins`: predictions below the folder `training`, joined to `outcomes` by user.
 
     `known` says by origin who the users are. Raises ContractBroken when a candidate did not predict exactly the users
     whose outcomes are known.
     """
-    folds = [_fold(training, origin, candidates, outcomes.filter(_equals(outcomes, origin))) for origin in origins]
+    parts = [(origin, outcomes.filter(_equals(outcomes, origin))) for origin in origins]
+    folds = [_fold(training, origin, candidates, part, by_activity=by_activity) for origin, part in parts]
     told = known or {}
     return [
         replace(fold, segments=segments_of(told[fold.origin], fold.user_key)) if fold.origin in told else fold
@@ -131,7 +136,7 @@ def _measures(fold: Fold, candidate: str, predictions: Predictions, h: int, hori
     )
 
 
-def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Table) -> Fold:
+def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Table, *, by_activity: bool) -> Fold:
     ordered = outcomes.sort_by("user_key")
     keys = ordered["user_key"].to_numpy()
     predictions = {}
@@ -146,7 +151,8 @@ def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Ta
         predictions[candidate] = said.take(order)
     spend = np.cumsum(_matrix(ordered["label_spend_minor"]), axis=1)
     purchased = np.maximum.accumulate(_matrix(ordered["label_purchased"]), axis=1)
-    return Fold(origin, keys, spend, purchased, predictions)
+    active = np.maximum.accumulate(_matrix(ordered["label_active"]), axis=1) if by_activity else None
+    return Fold(origin, keys, spend, purchased, predictions, active=active)
 
 
 def _equals(table: pa.Table, origin: str) -> npt.NDArray[np.bool_]:

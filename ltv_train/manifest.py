@@ -39,6 +39,7 @@ class Manifest:
     origin: str
     input_digest: str
     config_digest: str
+    churn: str
     periods_days: tuple[tuple[int, int], ...]
     named_periods: tuple[str, ...]
     aggregates: tuple[str, ...]
@@ -54,6 +55,11 @@ class Manifest:
         both = [*self.splits[TRAIN], *self.splits.get(VALIDATION, ())]
         lengths = sorted({bucket.length for bucket in both})
         return tuple(Bucket(n, tuple(file for b in both if b.length == n for file in b.files)) for n in lengths)
+
+    @property
+    def by_activity(self) -> bool:
+        """Whether churn is defined by activity, so that models have to speak of it."""
+        return self.churn == "no_activity"
 
     def examples(self, split: str) -> int:
         """Real examples in a split."""
@@ -81,6 +87,7 @@ def load_manifest(folder: str) -> Manifest:
         origin=read["origin"],
         input_digest=read["input_digest"],
         config_digest=read["config_digest"],
+        churn=read["churn"],
         periods_days=tuple((start, end) for start, end in read["periods_days"]),
         named_periods=tuple(period["name"] for period in read["named_periods"]),
         aggregates=tuple(read["aggregates"]),

@@ -29,7 +29,7 @@ KIND = "network"
 WEIGHTS_FILE = "weights.safetensors"
 ROWS = 256
 """Rows of every forward pass when scoring; a bundle's scores are defined at this size."""
-_SAID = ("mean", "median", "low", "high", "p_purchase")
+_SAID = ("mean", "median", "low", "high", "p_purchase", "p_active")
 _AMOUNTS = 4
 """So many of them are amounts, the rest probabilities."""
 Floats = npt.NDArray[np.float64]
@@ -94,8 +94,8 @@ class NetworkPredictor:
         anchor = self._inputs.anchor_values(examples)
         trained = [each[:, : self._trained] for each in made]
         mean, median, low, high = amounts_through_anchor(trained[:_AMOUNTS], anchor)
-        (p,) = chances_through_anchor(trained[_AMOUNTS:], anchor)
-        return finished(mean, median, p, low=low, high=high, cap=self._cap)
+        p, active = chances_through_anchor(trained[_AMOUNTS:], anchor)
+        return finished(mean, median, p, low=low, high=high, p_active=active, cap=self._cap)
 
     @torch.no_grad()
     def _pass(self, examples: Examples, length: int) -> Floats:

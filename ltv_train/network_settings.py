@@ -33,7 +33,8 @@ class NetworkSettings(Section):
     `preset` names a shape (see presets.py) whose values count where this section does not say otherwise. What is
     resolved decides what a run is, so the name itself is left out of what is dumped and digested.
 
-    `head`: what is learned of value; all but ziln are there for comparison. `layers`: how many there are, each `hidden` wide, or the width of each. `embedding`: the width of a token's vector;
+    `head`: what is learned of value; all but ziln are there for comparison.
+    `layers`: how many there are, each `hidden` wide, or the width of each. `embedding`: the width of a token's vector;
     without it that of the first layer (an mlp then looks at no token). `filters`: of the convolution of a cnn_lstm.
     `weight_decay` shrinks weights beside the gradient (AdamW); `l1` and `l2` add l1 x sum|w| + l2 x sum w^2 over weight
     matrices to the loss. `decay_steps`: steps in which the rate falls by the factor `decay`, a third of all without it.

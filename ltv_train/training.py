@@ -29,6 +29,7 @@ from ltv_train.candidates import Built, Material
 from ltv_train.config import NetworkSettings, TrainSettings
 from ltv_train.data import Arrays, Manifest
 from ltv_train.fits import FitResult
+from ltv_train.nonbuyers import never_bought
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 from ltv_train.search import Found, with_changes
@@ -126,6 +127,7 @@ def train_all(
         "steps": _told(by_origin, lambda result: result.steps),
         "skipped_steps": _told(by_origin, lambda result: result.skipped_steps),
         "starts": starts.reasons,
+        "churn": work[-1].manifest.churn,
         "money_scale_minor": work[-1].encoding.money_scale_minor,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
@@ -138,15 +140,6 @@ def write_predictions(path: str, examples: Examples, said: Predictions) -> None:
     stream = pa.BufferOutputStream()
     pq.write_table(pa.table({"user_key": examples.user_key, **columns}), stream)
     files.write_bytes(path, stream.getvalue().to_pybytes())
-
-
-def never_bought(manifest: Manifest) -> dict[str, list[float]]:
-    """What users who never bought are expected to spend and to buy, by cumulative horizon; zeros without such users."""
-    told = manifest.never_bought
-    exposure = np.maximum(np.asarray(told["exposure"], np.float64), 1.0)
-    stay = np.cumprod(1 - np.clip(np.asarray(told["purchased"]) / exposure, 0.0, 1.0))
-    spend = np.cumsum(np.maximum(np.asarray(told["spend_minor"]) / exposure, 0.0))
-    return {"mean_minor": [float(v) for v in spend], "p_purchase": [float(v) for v in 1 - stay]}
 
 
 def _prepare(folder: str, settings: TrainSettings, is_refit: bool) -> OriginWork:
@@ -163,7 +156,9 @@ def _prepare(folder: str, settings: TrainSettings, is_refit: bool) -> OriginWork
     anchors = fit_anchors(rows.examples.anchor, rows.examples.cutoff_no, ahead.anchor)
     horizons = tuple(end for _, end in manifest.periods_days)
     log.info("%s: %s examples, %s users to predict", manifest.origin, f"{len(rows.examples):,}", f"{len(ahead):,}")
-    return OriginWork(manifest, Material(rows, anchors, horizons), fitter.finish(), ahead, is_refit)
+    return OriginWork(
+        manifest, Material(rows, anchors, horizons, manifest.by_activity), fitter.finish(), ahead, is_refit
+    )
 
 
 def _joined(parts: Sequence[Arrays]) -> Arrays:

@@ -79,6 +79,7 @@ class Boosting:
         self.medians = [_opened(bundle, f"median_{h}.txt") for h in count]
         self.quantiles = [[_opened(bundle, f"{end}_{h}.txt") for end in ("low", "high")] for h in count]
         self.hazards = [_opened(bundle, f"hazard_{h}.txt") for h in count]
+        self.activity = [_opened(bundle, f"active_{h}.txt") for h in count] if config["activity"] else []
 
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H]; a row's numbers depend on nothing but the row."""
@@ -88,18 +89,22 @@ class Boosting:
         origin = np.full(len(examples), AT_ORIGIN, np.int32)
         x = features(examples, origin, self.anchors, self.horizons_days[-1])
         anchor = self.anchors.cumulative_values(examples.anchor, origin, self.horizons_days)
-        mean, median, low, high, stay = np.zeros((5, len(examples), len(self.means)))
-        staying: Floats = np.ones(len(examples))
+        mean, median, low, high = np.zeros((4, len(examples), len(self.means)))
         for h, offset in enumerate(self.offsets):
             values = offset.values(anchor[:, h], np.full(len(x), float(self.horizons_days[h])))
             mean[:, h] = offset.mean_minor(values, self.means[h], x)
             median[:, h] = np.maximum(ask(self.medians[h], x), 0.0) * mean[:, h]
             low[:, h], high[:, h] = (np.maximum(ask(one, x), 0.0) * anchor[:, h] for one in self.quantiles[h])
-            staying = staying * (1 - ask(self.hazards[h], x))
-            stay[:, h] = staying
         mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
-        (p,) = chances_through_anchor([1 - stay], anchor)
-        return finished(mean, median, p, low=low, high=high, cap=self.cap)
+        chances = [_by_horizon(boosters, x) for boosters in (self.hazards, self.activity) if boosters]
+        p, *active = chances_through_anchor(chances, anchor)
+        return finished(mean, median, p, low=low, high=high, p_active=active[0] if active else None, cap=self.cap)
+
+
+def _by_horizon(hazards: list[lightgbm.Booster], x: Floats) -> Floats:
+    """[B, K] probability that it happens by each horizon, from one hazard a period."""
+    stay = np.cumprod([1 - ask(hazard, x) for hazard in hazards], axis=0)
+    return np.asarray(1 - stay.T)
 
 
 def _opened(bundle: Bundle, name: str) -> lightgbm.Booster:

@@ -53,6 +53,7 @@ class NetworkFit:
             filters=settings.filters,
             kernel=settings.kernel,
             heads=settings.heads,
+            activity=manifest.by_activity,
         )
 
     def shape(self, manifest: data.Manifest) -> dict[str, Any]:

@@ -150,7 +150,12 @@ def bundled(model_name: str, folder: Path, seeds: int = 2, head: str = "ziln", *
     for net in nets:
         torch.nn.init.normal_(net.head.project.weight)
     config = network.to_config(
-        shape_of(model_name).to_dict(), encoder=MODELS[model_name][0], head=head, residual=True, members=seeds, cap_minor=1e7
+        shape_of(model_name).to_dict(),
+        encoder=MODELS[model_name][0],
+        head=head,
+        residual=True,
+        members=seeds,
+        cap_minor=1e7,
     )
     return bundle.write(
         folder,

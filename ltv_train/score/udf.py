@@ -38,8 +38,9 @@ _MONEY = ("mean", "median", "low", "high")
 class Scorer:
     """Everything a worker needs, as plain values: the bundle, the night, horizons, and what non-buyers are worth.
 
-    `never_mean_minor` and `never_purchase` [H] are for users without an order; `minor_per_unit` turns minor units into
-    units of the currency; `source` is what a row says the model's number came from; the last three are those of [shop].
+    `never_mean_minor` and `never_purchase` [H] are for users without an order, `never_active` where churn is defined by
+    activity; `minor_per_unit` turns minor units into units of the currency; `source` is what a row says the model's
+    number came from; the last three are those of [shop].
     """
 
     bundle: str
@@ -50,6 +51,7 @@ class Scorer:
     never_purchase: tuple[float, ...]
     minor_per_unit: int
     source: str = MODEL
+    never_active: tuple[float, ...] | None = None
     discount_rate: float = 0.1
     profit_margin: float = 1.0
     lifetime_years: float = 3.0
@@ -88,7 +90,8 @@ class Scorer:
     def _never(self) -> Predictions:
         """[1, H] what is said of a user without an order; the median is 0 where buying is no likelier than not."""
         mean, p = np.array([self.never_mean_minor]), np.array([self.never_purchase])
-        return finished(mean, np.where(p > 0.5, mean, 0.0), p)
+        active = None if self.never_active is None else np.array([self.never_active])
+        return finished(mean, np.where(p > 0.5, mean, 0.0), p, p_active=active)
 
 
 def said_of(

@@ -67,6 +67,7 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, shop: ShopSettin
         horizons_days=bundle.horizons_days,
         never_mean_minor=tuple(never.get("mean_minor", nothing)),
         never_purchase=tuple(never.get("p_purchase", nothing)),
+        never_active=tuple(never["p_active"]) if "p_active" in never else None,
         minor_per_unit=10**shop.minor_digits,
         discount_rate=shop.discount_rate,
         profit_margin=shop.profit_margin,

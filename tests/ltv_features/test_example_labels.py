@@ -56,7 +56,7 @@ def test_outcomes_of_the_fold_lie_in_the_set_of_as_of_alone(sets: dict[str, data
 def test_users_who_never_bought_are_summed_up_not_trained_on(sets: dict[str, data.Manifest]) -> None:
     """User 40 only looks until day 80, so at the cut-offs of day 28 and day 70; then spends 4,000 in either window."""
     never = sets[AS_OF.isoformat()].never_bought
-    assert never == {"users": 2, "spend_minor": [4000, 4000], "purchased": [1, 1], "exposure": [2, 1]}
+    assert never == {"users": 2, "spend_minor": [4000, 4000], "purchased": [1, 1], "active": [1, 1], "exposure": [2, 1]}
 
 
 def test_the_next_basket_is_the_first_order_in_the_window() -> None:

@@ -43,6 +43,16 @@ def test_values_meet_as_logarithms_and_probabilities_as_logits() -> None:
     assert made.p_purchase[0, 0] == pytest.approx(0.5)
 
 
+def test_churn_by_activity_is_blended_for_itself_and_churn_by_purchase_stays_its_complement() -> None:
+    one, p = np.array([[1.0]]), np.array([[0.2]])
+    quiet = {name: Predictions(one, one, p, 1 - p) for name in "ab"}
+    busy = {"a": Predictions(one, one, p, np.array([[0.2]])), "b": Predictions(one, one, p, np.array([[0.8]]))}
+    weights = BlendWeights(("a", "b"), (0.5, 0.5), (0.5, 0.5), SCALE, "")
+    assert combine(quiet, weights).p_churn == 1 - combine(quiet, weights).p_purchase
+    assert combine(busy, weights).p_churn[0, 0] == pytest.approx(0.5)
+    assert combine(busy, weights).p_purchase[0, 0] == pytest.approx(0.2)
+
+
 def test_all_weight_on_one_member_is_that_member() -> None:
     fold = some_fold(1)
     made = combine(fold.predictions, BlendWeights(("g", "e"), (1.0, 0.0), (0.0, 1.0), SCALE, ""))

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,6 +80,32 @@ def test_a_bundle_read_again_says_the_same(name: str, tmp_path: Path) -> None:
     assert same(
         predict(load(bundle.path), examples), cached_predictor(str(bundle.path), bundle.digest).predict(examples)
     )
+
+
+@pytest.mark.parametrize("name", ["spend_rate", "boosting_g", "boosting_e"])
+def test_churn_by_activity_has_its_own_hazard_and_leaves_everything_else_as_it_was(name: str, tmp_path: Path) -> None:
+    """Everybody who has been here for more than 70 days is active whatever they buy, the others only when they buy."""
+    plain, _ = everything()
+    loyal = plain.examples.anchor[:, 3] > 70
+    labels = plain.train.labels | {"active": np.maximum(plain.train.labels["purchased"], loyal[:, None])}
+    rows = SimpleNamespace(examples=plain.examples, labels=labels, weight=plain.train.weight)
+    material = Material(rows, plain.anchors, plain.horizons_days, activity=True)
+    built = {each.name: each for each in fit_baselines(material)}
+    built |= {each.name: each for each in boosting.fit_boosters(material, FEW_TREES, seeds=2, seed=1, threads=1)}
+    one = built[name]
+    bundle = write(tmp_path, kind=one.kind, config=one.config, files=one.files, anchors=material.anchors.at_origin())
+    ahead = some_examples(200, seed=9)
+    said, before = predict(bundle, ahead), predict(stored(name, tmp_path), ahead)
+    for column in ("mean", "median", "low", "high", "p_purchase"):
+        assert np.array_equal(getattr(said, column), getattr(before, column))
+    assert np.array_equal(before.p_churn, 1 - before.p_purchase)
+    assert (said.p_churn <= 1 - said.p_purchase).all()
+    assert (np.diff(said.p_churn, axis=1) <= 0).all()
+    happened = labels["active"].max(axis=1).mean()
+    assert 1 - said.p_churn[:, 1].mean() == pytest.approx(happened, abs=0.12)
+    if name != "spend_rate":
+        stays = ahead.anchor[:, 3] > 70
+        assert said.p_churn[stays, 0].max() < said.p_churn[~stays & (ahead.anchor[:, 0] < 4), 0].mean()
 
 
 def test_what_habits_say_is_learned(tmp_path: Path) -> None:

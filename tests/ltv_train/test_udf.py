@@ -103,6 +103,18 @@ def test_who_never_bought_gets_the_segment_mean_and_the_model_is_not_asked() -> 
         assert row["pltv_90_high"] == pytest.approx(4.5 / 0.25 * np.log(2.5))
 
 
+def test_churn_by_activity_passes_through_and_a_visitor_is_as_active_as_visitors_are() -> None:
+    class Busy(Mirror):
+        def predict(self, examples: Examples) -> Predictions:
+            half = np.full((len(examples), 2), 0.5)
+            return finished(half, half, half, p_active=np.tile([0.6, 0.8], (len(examples), 1)))
+
+    rows = rows_of(scorer(never_active=(0.3, 0.4)).scored(states({"anna": 2_000}, visitors=("cleo",)), Busy()))
+    said = [rows[who][name] for who in ("anna", "cleo") for name in ("p_churn_30", "p_churn_90")]
+    assert said == pytest.approx([0.4, 0.2, 0.7, 0.6])
+    assert [rows["anna"]["p_purchase_90"], rows["cleo"]["p_purchase_90"]] == [0.5, 0.25]
+
+
 def test_the_median_of_a_segment_that_mostly_buys_is_its_mean() -> None:
     rows = rows_of(scorer(never_purchase=(0.4, 0.6)).scored(states({}, visitors=("cleo",)), Mirror()))
     assert [rows["cleo"]["pltv_30_p50"], rows["cleo"]["pltv_90_p50"]] == [0.0, 4.5]
