@@ -84,6 +84,12 @@ class ShopSettings(Section):
     named_periods: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], NamedPeriod] = {}
 
     @model_validator(mode="after")
+    def _free_names(self) -> "ShopSettings":
+        if "discounted" in self.named_periods:
+            raise ValueError("named_periods: 'discounted' is the name of another score column; next: choose another")
+        return self
+
+    @model_validator(mode="after")
     def _ascending(self) -> "ShopSettings":
         if self.horizons_days != sorted(set(self.horizons_days)):
             raise ValueError("horizons_days must rise without repeats")

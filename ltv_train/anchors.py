@@ -49,6 +49,10 @@ class Anchors:
         ends = self.cumulative_values(inputs, cutoff_no, [end for _, end in periods_days])
         return np.asarray(np.maximum(np.diff(ends, axis=1, prepend=0.0), 1e-9))
 
+    def order_value(self, inputs: Floats) -> Floats:
+        """[N, 1] minor units that the next order is expected to be worth, by the parameters of the origin."""
+        return self.parameters[AT_ORIGIN].expected_order_value(inputs)[:, None]
+
     def features(self, inputs: Floats, cutoff_no: npt.NDArray[np.int32], days: float) -> Floats:
         """[N, 4]: expected orders, probability of being alive, order value and value in the next `days`."""
         made = np.zeros((len(inputs), 4))

@@ -80,7 +80,9 @@ class Baseline:
         low, high = (self._quantiles(mean, end) for end in (0, 1))
         mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
         p, *active = chances_through_anchor([_chances(mean, curves) for curves in self._curves()], anchor)
-        return finished(mean, median, p, low=low, high=high, p_active=active[0] if active else None, cap=self.cap)
+        churn = active[0] if active else None
+        order = self.anchors.order_value(examples.anchor)
+        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap)
 
     def _curves(self) -> list[list[tuple[float, float]]]:
         """The logistic curves by horizon: of a purchase, and of any activity where that is asked for."""

@@ -125,7 +125,8 @@ def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predicti
     p = _logit_mean([part.p_purchase for part in said], weights.mean)
     own_churn = any(not np.array_equal(part.p_churn, 1.0 - part.p_purchase) for part in said)
     active = _logit_mean([1.0 - part.p_churn for part in said], weights.mean) if own_churn else None
-    return finished(mean, median, p, low=low, high=high, p_active=active)
+    order = _weighted([part.order_minor for part in said], weights.mean)
+    return finished(mean, median, p, low=low, high=high, p_active=active, order_minor=order)
 
 
 def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float) -> list[Predictions]:

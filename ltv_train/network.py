@@ -95,7 +95,16 @@ class NetworkPredictor:
         trained = [each[:, : self._trained] for each in made]
         mean, median, low, high = amounts_through_anchor(trained[:_AMOUNTS], anchor)
         p, active = chances_through_anchor(trained[_AMOUNTS:], anchor)
-        return finished(mean, median, p, low=low, high=high, p_active=active, cap=self._cap)
+        return finished(
+            mean,
+            median,
+            p,
+            low=low,
+            high=high,
+            p_active=active,
+            order_minor=self._inputs.anchors.order_value(examples.anchor),
+            cap=self._cap,
+        )
 
     @torch.no_grad()
     def _pass(self, examples: Examples, length: int) -> Floats:

@@ -53,10 +53,16 @@ class Predictions:
 
     @staticmethod
     def concat(parts: Sequence["Predictions"]) -> "Predictions":
-        """All parts, one after the other."""
+        """All parts, one after the other; NaN where only others speak of something."""
         return Predictions(
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Predictions.names()}
+            **{name: _one_below_the_other([getattr(part, name) for part in parts]) for name in Predictions.names()}
         )
+
+
+def _one_below_the_other(parts: Sequence[Floats]) -> Floats:
+    width = max(part.shape[1] for part in parts)
+    silent = [np.full((len(part), width), np.nan) for part in parts]
+    return np.concatenate([part if part.shape[1] else nan for part, nan in zip(parts, silent, strict=True)])
 
 
 class Predictor(Protocol):

@@ -98,7 +98,9 @@ class Boosting:
         mean, median, low, high = amounts_through_anchor([mean, median, low, high], anchor)
         chances = [_by_horizon(boosters, x) for boosters in (self.hazards, self.activity) if boosters]
         p, *active = chances_through_anchor(chances, anchor)
-        return finished(mean, median, p, low=low, high=high, p_active=active[0] if active else None, cap=self.cap)
+        churn = active[0] if active else None
+        order = self.anchors.order_value(examples.anchor)
+        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap)
 
 
 def _by_horizon(hazards: list[lightgbm.Booster], x: Floats) -> Floats:

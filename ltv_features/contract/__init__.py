@@ -37,6 +37,7 @@ from ltv_features.contract.night import (
     QUALITY,
     RECOMMENDATIONS,
     crm_export,
+    may_be_missing,
     scores,
 )
 from ltv_features.contract.state import (
@@ -106,5 +107,6 @@ __all__ = [
     "Column",
     "Table",
     "crm_export",
+    "may_be_missing",
     "scores",
 ]

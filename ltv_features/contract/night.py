@@ -8,8 +8,11 @@ LOW, HIGH = 0.1, 0.9
 """The quantiles at the ends of the published interval, which is to hold 80 % of what happens."""
 
 
-def scores(horizons_days: Sequence[int]) -> Table:
-    """The `scores` table for the configured cumulative horizons: one row for each eligible user and night."""
+def scores(horizons_days: Sequence[int], named: Sequence[str] = ()) -> Table:
+    """The `scores` table for the configured cumulative horizons and named periods: one row an eligible user and night.
+
+    Of the numbers only those are nullable of which nothing may be known; see `may_be_missing`.
+    """
     by_horizon = [
         ("pltv_{}", "float64", "expected net spend in the next {} days, currency units"),
         ("pltv_{}_p50", "float64", "median of the net spend in the next {} days, currency units"),
@@ -29,7 +32,25 @@ def scores(horizons_days: Sequence[int]) -> Table:
     columns = [Column("user_id", "string", "normalised customer id"), Column("as_of", "date", "the night")]
     for name, kind, meaning in by_horizon:
         columns += [Column(name.format(h), kind, meaning.format(h)) for h in horizons_days]
+    of_named = [
+        ("pltv_{}", "expected net spend in the next occurrence of {}, currency units; missing once it has begun"),
+        ("p_purchase_{}", "probability of a purchase in the next occurrence of {}; missing once it has begun"),
+    ]
+    for name, meaning in of_named:
+        columns += [Column(name.format(each), "float64", meaning.format(each), nullable=True) for each in named]
     columns += [
+        Column(
+            "expected_next_order_days",
+            "float64",
+            "days until an order is as likely as not; missing where that lies beyond the longest horizon",
+            nullable=True,
+        ),
+        Column(
+            "expected_next_order_value",
+            "float64",
+            "expected gross value of the next order, currency units; missing for users without an order",
+            nullable=True,
+        ),
         Column("pltv_discounted", "float64", "the longest horizon's pltv, discounted by period, currency units"),
         Column("simple_ltv", "float64", "mean profit an order x orders a year x lifetime years, currency units"),
         Column("value_decile", "int32", "1 = best tenth by the longest horizon's pltv"),
@@ -39,6 +60,18 @@ def scores(horizons_days: Sequence[int]) -> Table:
         Column("input_digest", "string", "digest of everything this night was computed from"),
     ]
     return Table("scores", tuple(columns), key=("user_id", "as_of"), partition_by=("as_of",))
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether a number of a score may be null: about the next order, or about a named period.
+
+    >>> [may_be_missing(n) for n in ("pltv_30", "pltv_30_low", "pltv_discounted", "pltv_xmas", "p_purchase_xmas")]
+    [False, False, False, True, True]
+    """
+    if name == "pltv_discounted":
+        return False
+    about = name.removeprefix("pltv_").removeprefix("p_purchase_")
+    return name.startswith("expected_next_order_") or (about != name and not about[0].isdigit())
 
 
 RECOMMENDATIONS = Table(
@@ -165,9 +198,9 @@ OUTCOMES = Table(
 CRM_EXPORT_TABLE = "crm_export"
 
 
-def crm_export(horizons_days: Sequence[int]) -> Table:
+def crm_export(horizons_days: Sequence[int], named: Sequence[str] = ()) -> Table:
     """The rows that leave the building: one customer of one night, without customers on the suppression list."""
-    score_columns = [c for c in scores(horizons_days).columns if c.name not in ("input_digest",)]
+    score_columns = [c for c in scores(horizons_days, named).columns if c.name not in ("input_digest",)]
     extra = [
         Column("currency", "string", "reporting currency of the pltv columns"),
         Column("op", "string", "upsert, clear or delete"),

@@ -227,7 +227,7 @@ def _counted(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
 
 
 def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return bool(rows) and isinstance(rows[0][name], float)
+    return any(isinstance(row[name], float) for row in rows)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from ltv_features import controls, features, increment, ledger
 from ltv_features.as_of import on_night
+from ltv_features.contract import may_be_missing
 from ltv_features.errors import GateHeld
 from ltv_features.kernel_input import kernel_events_with_future
 from ltv_features.tables import Lake
@@ -89,7 +90,9 @@ def score_problems(scores: DataFrame) -> list[str]:
     """What is wrong with the numbers of a night: unusable ones, or a silent model."""
     bad = F.col("value_decile").isNull() | F.col("value_tier").isNull()
     for name in [name for name, kind in scores.dtypes if kind == "double"]:
-        bad = bad | F.col(name).isNull() | F.isnan(name) | (F.col(name) < 0) | (F.col(name) == float("inf"))
+        missing = F.lit(False) if may_be_missing(name) else F.col(name).isNull()
+        wrong = F.isnan(name) | (F.col(name) < 0) | (F.col(name) == float("inf"))
+        bad = bad | missing | F.coalesce(wrong, F.lit(False))
     fell = F.col("score_source") == FALLBACK
     told = _counted(scores, {"rows": F.count("*"), "unusable": F.count_if(bad), "fallbacks": F.count_if(fell)})
     problems = []

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ltv_features import lifetime
+from ltv_features import lifetime, next_order
 from ltv_features.contract import MICROS_PER_DAY
 from ltv_features.errors import LtvError
 from ltv_features.project import Examples, project
 from ltv_train.predict import cached_predictor
 from ltv_train.predictions import Predictions, Predictor, finished
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 log = logging.getLogger("ltv.score")
 MODEL, SEGMENT_MEAN, FALLBACK = "model", "segment_mean", "fallback"
 THROUGH_ANCHOR = "model_through_anchor"
@@ -80,6 +81,11 @@ class Scorer:
         for pattern, name in _MEASURES:
             columns |= {pattern.format(days): made[name][:, h] for h, days in enumerate(self.horizons_days)}
         orders, _, _, age_days, mean_order = examples.anchor.T
+        order = np.full(len(examples), np.nan)
+        order[buyers] = said.order_minor[:, 0] if said.order_minor.shape[1] else np.nan
+        days = next_order.median_days(made["p_purchase"], self.horizons_days)
+        columns["expected_next_order_days"] = _or_missing(days)
+        columns["expected_next_order_value"] = _or_missing(order / self.minor_per_unit)
         columns["pltv_discounted"] = lifetime.discounted(made["mean"], self.horizons_days, self.discount_rate)
         columns["simple_ltv"] = lifetime.simple(
             orders, mean_order / self.minor_per_unit, age_days, years=self.lifetime_years, margin=self.profit_margin
@@ -92,6 +98,11 @@ class Scorer:
         mean, p = np.array([self.never_mean_minor]), np.array([self.never_purchase])
         active = None if self.never_active is None else np.array([self.never_active])
         return finished(mean, np.where(p > 0.5, mean, 0.0), p, p_active=active)
+
+
+def _or_missing(values: Floats) -> pa.Array:
+    """NaN becomes null: nothing is known, which is no number."""
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
 def said_of(

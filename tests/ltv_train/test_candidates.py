@@ -64,6 +64,13 @@ def test_predictions_are_legal(name: str, short: bool, tmp_path: Path) -> None:
     assert bundle.config["trained_horizons"] == (1 if short else 2)
 
 
+def test_the_next_order_is_worth_what_the_anchor_of_the_origin_says(tmp_path: Path) -> None:
+    examples = some_examples(20, seed=9)
+    expected = everything()[0].anchors.parameters[-1].expected_order_value(examples.anchor)
+    for name in ("anchor", "boosting_e"):
+        np.testing.assert_allclose(predict(stored(name, tmp_path), examples).order_minor[:, 0], expected)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_says_the_same_bits_in_any_company_and_order(name: str, tmp_path: Path) -> None:
     bundle, examples = stored(name, tmp_path), some_examples(67, seed=9)

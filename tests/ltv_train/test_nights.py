@@ -62,6 +62,14 @@ def test_a_number_that_is_none_is_a_problem(number: str, scores: DataFrame) -> N
     assert problems == ["scores: 1 rows with a number that is missing, negative or not finite"]
 
 
+def test_only_what_may_be_unknown_may_be_missing(scores: DataFrame) -> None:
+    assert {row["expected_next_order_value"] is None for row in scores.where("user_id = 'cleo'").collect()} == {True}
+    assert guards.score_problems(scores.withColumn("expected_next_order_days", F.lit(None).cast("double"))) == []
+    for wrong in ("double('NaN')", "-1D"):
+        spoilt = scores.withColumn("expected_next_order_days", F.expr(wrong))
+        assert guards.score_problems(spoilt) == ["scores: 5 rows with a number that is missing, negative or not finite"]
+
+
 def test_a_model_that_fails_for_more_than_a_stray_user_is_a_problem(scores: DataFrame) -> None:
     for failed, expected in (
         (["anna"], []),

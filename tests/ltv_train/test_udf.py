@@ -91,6 +91,20 @@ def test_lifetime_value_is_also_said_discounted_and_by_the_simple_formula() -> N
     assert rows["cleo"]["simple_ltv"] == 0.0
 
 
+def test_the_next_order_has_a_day_and_a_value_where_something_is_known_of_it() -> None:
+    """bert buys within 30 days as likely as not; anna makes the model fail and gets the fallback; cleo never bought."""
+
+    class Anchored(Mirror):
+        def predict(self, examples: Examples) -> Predictions:
+            said = super().predict(examples)
+            return finished(said.mean, said.median, said.p_purchase, order_minor=examples.anchor[:, 4:5] * 2)
+
+    rows = rows_of(scorer().scored(states({"anna": 2_000, "bert": 500}, visitors=("cleo",)), Anchored(("anna",))))
+    days, worth = "expected_next_order_days", "expected_next_order_value"
+    assert [rows["bert"][days], rows["bert"][worth]] == [30.0, 10.0]
+    assert [rows[who][name] for who in ("anna", "cleo") for name in (days, worth)] == [None] * 4
+
+
 def test_who_never_bought_gets_the_segment_mean_and_the_model_is_not_asked() -> None:
     model = Mirror()
     rows = rows_of(scorer().scored(states({}, visitors=("cleo", "emil")), model))
