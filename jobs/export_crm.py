@@ -22,7 +22,7 @@ def main(run: Run) -> None:
         raise InputMissing(f"night {run.as_of} is not published; next: python -m jobs publish_night")
     suppressed = destinations.read_suppression(settings)
     shop, pinned = run.settings.shop, night["table_versions"]
-    table = contract.crm_export(shop.horizons_days)
+    table = contract.crm_export(shop.horizons_days, sorted(shop.named_periods))
     digest = digest_of("export_crm", night["input_digest"], suppressed.sha256, settings.destination, settings.top_items)
     folder = destinations.folder_of(settings, run.as_of, digest)
     there = destinations.delivered(folder)

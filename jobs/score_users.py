@@ -19,7 +19,7 @@ def main(run: Run) -> None:
     model = serving(lake, run.as_of, "value")
     digest = users.scores_digest(lake, states_digest, model, settings.score, settings.shop)
     scorer = users.scorer_of(model, settings.lake.root, run.as_of, settings.shop)
-    table = contract.scores(scorer.horizons_days)
+    table = contract.scores(scorer.horizons_days, scorer.named)
     users.hold_horizons(scorer, settings.shop.horizons_days)
     staged = files.join(settings.lake.root, "staging", f"scores-{run.as_of}")
     made = lake.committed(table.name, run.as_of) == digest

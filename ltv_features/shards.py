@@ -63,7 +63,7 @@ def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -
             "config_digest": facts.config_digest,
             "churn": facts.churn,
             "periods_days": [list(period) for period in plan.periods_days],
-            "named_periods": [_named(period, origin.day) for period in plan.named],
+            "named_periods": [_named(period, origin.day, origin.cutoffs) for period in plan.named],
             "aggregates": list(facts.aggregates),
             "cutoffs": _cutoffs(known, plan, number),
             "table_versions": dict(facts.table_versions),
@@ -184,10 +184,12 @@ def _cutoffs(known: list[Fact], plan: ExamplePlan, number: int) -> list[dict[str
     return [{"no": no, "date": day.isoformat(), "users": users[no]} for no, day in enumerate(days)]
 
 
-def _named(period: NamedDates, origin: date) -> dict[str, str]:
-    """A named period and its occurrence that a prediction at the origin is about."""
+def _named(period: NamedDates, origin: date, cutoffs: Sequence[date]) -> dict[str, Any]:
+    """A named period, its occurrence that a prediction at the origin is about, and that of each cut-off, or null."""
     starts, ends = period.after(origin) or ("", "")
-    return {"name": period.name, "starts": str(starts), "ends": str(ends)}
+    pairs = [period.after(day) for day in cutoffs]
+    by_cutoff = [None if pair is None else [str(day) for day in pair] for pair in pairs]
+    return {"name": period.name, "starts": str(starts), "ends": str(ends), "by_cutoff": by_cutoff}
 
 
 def _tally(known: list[Fact], plan: ExamplePlan, number: int) -> dict[str, Any]:

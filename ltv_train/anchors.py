@@ -49,6 +49,14 @@ class Anchors:
         ends = self.cumulative_values(inputs, cutoff_no, [end for _, end in periods_days])
         return np.asarray(np.maximum(np.diff(ends, axis=1, prepend=0.0), 1e-9))
 
+    def order_values(self, inputs: Floats, cutoff_no: npt.NDArray[np.int32]) -> Floats:
+        """[N] minor units that the next order after each row's cut-off is expected to be worth."""
+        made = np.zeros(len(inputs))
+        for number in np.unique(cutoff_no):
+            rows = cutoff_no == number
+            made[rows] = self.parameters[int(number)].expected_order_value(inputs[rows])
+        return made
+
     def order_value(self, inputs: Floats) -> Floats:
         """[N, 1] minor units that the next order is expected to be worth, by the parameters of the origin."""
         return self.parameters[AT_ORIGIN].expected_order_value(inputs)[:, None]

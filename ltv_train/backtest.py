@@ -14,7 +14,7 @@ import pyarrow as pa
 from ltv_features import files
 from ltv_features.project import Examples
 from ltv_train import blend, evaluation, gate, uncertainty
-from ltv_train.blend import BlendWeights
+from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import GateSettings
 from ltv_train.conformal import Correction

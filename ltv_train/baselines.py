@@ -20,7 +20,8 @@ from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
 from ltv_train.candidates import Built, Material
-from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
+from ltv_train.named import Named
+from ltv_train.predictions import NOTHING, Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 Floats = npt.NDArray[np.float64]
 _WINDOWS = (7, 14, 30, 60, 90, 180)
@@ -56,16 +57,18 @@ def fit_baselines(material: Material) -> list[Built]:
 
 def load_predictor(bundle: Bundle) -> "Baseline":
     """The baseline of a bundle."""
-    return Baseline(bundle.json_of(_FILE), bundle.horizons_days, bundle.anchors(), float(bundle.config["cap_minor"]))
+    cap, named = float(bundle.config["cap_minor"]), Named.from_config(bundle.config.get("named", []))
+    return Baseline(bundle.json_of(_FILE), bundle.horizons_days, bundle.anchors(), cap, named)
 
 
 class Baseline:
     """A score by formula, and a logistic curve over it."""
 
     def __init__(
-        self, parameters: Mapping[str, Any], horizons_days: tuple[int, ...], anchors: Anchors, cap: float
+        self, parameters: Mapping[str, Any], horizons_days: tuple[int, ...], anchors: Anchors, cap: float, named: Named
     ) -> None:
         self.parameters, self.horizons_days, self.anchors, self.cap = parameters, horizons_days, anchors, cap
+        self.named = named
 
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H]."""
@@ -82,7 +85,13 @@ class Baseline:
         p, *active = chances_through_anchor([_chances(mean, curves) for curves in self._curves()], anchor)
         churn = active[0] if active else None
         order = self.anchors.order_value(examples.anchor)
-        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap)
+        own = {"named_mean": NOTHING, "named_purchase": NOTHING}
+        if self.named.names:  # of these every baseline says what the anchor says
+            values = self.named.at_origin(self.anchors, examples.anchor)
+            lifts, *curves = zip(*self.parameters["named"], strict=True)
+            own["named_mean"] = values * np.array(lifts)
+            own["named_purchase"] = _chances(values, list(zip(*curves, strict=True)))
+        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap, **own)
 
     def _curves(self) -> list[list[tuple[float, float]]]:
         """The logistic curves by horizon: of a purchase, and of any activity where that is asked for."""
@@ -166,6 +175,8 @@ def _built(name: str, kind: str, parameters: dict[str, Any], material: Material)
         active.append(platt(np.log1p(said), seen.active))
         multiples.append([multiple(seen.spend, said, level) for level in (LOW, HIGH)])
     fitted = {"platt": curves, "multiples": multiples} | ({"platt_active": active} if material.activity else {})
+    if material.named.names:
+        fitted["named"] = _named(material)
     config = {
         "name": name,
         "horizons_days": list(material.horizons_days),
@@ -173,6 +184,19 @@ def _built(name: str, kind: str, parameters: dict[str, Any], material: Material)
         "cap_minor": material.cap_minor,
     }
     return Built(name, kind, config, {_FILE: json.dumps(parameters | fitted).encode()})
+
+
+def _named(material: Material) -> list[list[float]]:
+    """For each named period: spend of its past occurrences over what the anchor expected, and (a, b) of buying."""
+    labels, inputs = material.train.labels, material.examples.anchor
+    values = material.named.anchor_values(material.anchors, inputs, material.cutoff_no)
+    made = []
+    for k in range(len(material.named.names)):
+        rows = np.flatnonzero(labels["named_mask"][:, k] > 0)
+        spend = np.maximum(labels["named_spend_minor"][rows, k], 0.0)
+        lift = float(spend.sum() / max(values[rows, k].sum(), 1e-9))
+        made.append([lift, *platt(np.log1p(values[rows, k]), labels["named_purchased"][rows, k].astype(np.float64))])
+    return made
 
 
 def _design(examples: Examples) -> Floats:

@@ -63,4 +63,5 @@ def zeros(users: int, tokens: int, *, aggregates: int, periods: int) -> Batch:
         anchor_log=torch.zeros(users, periods),
         labels={name: torch.zeros(users, periods) for name in LABEL_FIELDS},
         weight=torch.zeros(users),
+        named_log=torch.zeros(users, 0),
     )

@@ -8,15 +8,14 @@ May import: NumPy, SciPy, bundle, predict, metrics. No Spark, no Ray.
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from ltv_features.project import Examples
+from ltv_train.blend_weights import BlendWeights, equal_weights
 from ltv_train.bundle import Bundle, write
 from ltv_train.evaluation import Fold
 from ltv_train.metrics.value import mae, normalised_gini, rmse
@@ -33,51 +32,6 @@ _MANY = 5
 _EQUAL_GINI = 5e-4
 """Differences of Gini below this are a tie, settled by the squared error."""
 _MIN_P = 1e-6
-
-
-@dataclass(frozen=True)
-class BlendWeights:
-    """Weights by member, each set adding up to 1: `mean` also weighs probabilities; `how` says how they were found."""
-
-    names: tuple[str, ...]
-    mean: tuple[float, ...]
-    median: tuple[float, ...]
-    scale_minor: float
-    how: str
-
-    @property
-    def used(self) -> "BlendWeights":
-        """The same weights without members that count for nothing."""
-        kept = [i for i in range(len(self.names)) if self.mean[i] > 0 or self.median[i] > 0]
-        return BlendWeights(
-            names=tuple(self.names[i] for i in kept),
-            mean=tuple(self.mean[i] for i in kept),
-            median=tuple(self.median[i] for i in kept),
-            scale_minor=self.scale_minor,
-            how=self.how,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
-        return {
-            "members": list(self.names),
-            "mean_weights": list(self.mean),
-            "median_weights": list(self.median),
-            "scale_minor": self.scale_minor,
-            "how": self.how,
-        }
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "BlendWeights":
-        """The weights that `to_dict` wrote."""
-        mean, median = tuple(values["mean_weights"]), tuple(values["median_weights"])
-        return BlendWeights(tuple(values["members"]), mean, median, float(values["scale_minor"]), str(values["how"]))
-
-
-def equal_weights(names: Sequence[str], scale_minor: float, how: str) -> BlendWeights:
-    """Every member counts the same."""
-    each = (1.0 / len(names),) * len(names)
-    return BlendWeights(tuple(names), each, each, scale_minor, how)
 
 
 def fit_weights(
@@ -126,7 +80,17 @@ def combine(parts: Mapping[str, Predictions], weights: BlendWeights) -> Predicti
     own_churn = any(not np.array_equal(part.p_churn, 1.0 - part.p_purchase) for part in said)
     active = _logit_mean([1.0 - part.p_churn for part in said], weights.mean) if own_churn else None
     order = _weighted([part.order_minor for part in said], weights.mean)
-    return finished(mean, median, p, low=low, high=high, p_active=active, order_minor=order)
+    return finished(
+        mean,
+        median,
+        p,
+        low=low,
+        high=high,
+        p_active=active,
+        order_minor=order,
+        named_mean=_log_mean([part.named_mean for part in said], weights.mean, weights.scale_minor),
+        named_purchase=_logit_mean([part.named_purchase for part in said], weights.mean),
+    )
 
 
 def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: float) -> list[Predictions]:
@@ -166,6 +130,7 @@ def write_blend(
         "horizons_days": list(horizons),
         "trained_horizons": min(int(one.config.get("trained_horizons", len(horizons))) for one in kept.values()),
         "cap_minor": max(float(one.config["cap_minor"]) for one in kept.values()),
+        "named": next(iter(kept.values())).config.get("named", []),
         "never_bought": next(iter(kept.values())).config.get("never_bought"),
         **weights.to_dict(),
     }

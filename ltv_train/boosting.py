@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 from ltv_features.contract import HIGH, LOW
 from ltv_features.errors import TrainingFailed
+from ltv_train.boosters import Way, dataset, train
+from ltv_train.boosting_named import fit_named
 from ltv_train.candidates import Built, Material, Observed
 from ltv_train.config import BoostingSettings
-from ltv_train.trees import FEATURE_NAMES, Offset, features
+from ltv_train.trees import Offset, features
 
 Floats = npt.NDArray[np.float64]
 Models = dict[str, lightgbm.Booster]
@@ -54,8 +56,11 @@ def fit_boosters(
             means = [horizon.mean(offset, seed + number) for number in range(seeds)]
             models |= {f"mean_{h}_{number}.txt": model for number, model in enumerate(means)}
             models[f"median_{h}.txt"] = horizon.median(offset, means)
+    named, bases = fit_named(material, Way(settings, seed, threads), x, money)
+    shared = hazards | named
+    own = {"seeds": seeds, "money_scale_minor": money, "named_bases": bases}
     return [
-        _built(material, variant, models | hazards, seeds=seeds, money_scale_minor=money, log_base=log_base[variant])
+        _built(material, variant, models | shared, log_base=log_base[variant], **own)
         for variant, models in by_variant.items()
     ]
 
@@ -73,7 +78,7 @@ class _Horizon:
         self.weight = np.asarray(material.train.weight[rows], np.float64)
         inputs = material.examples.anchor[rows]
         self.anchor = material.anchors.expected_value(inputs, material.cutoff_no[rows], self.seen.days)
-        self.data = _dataset(x[rows])
+        self.data = dataset(x[rows])
 
     def offset(self, variant: str, money: float) -> Offset:
         """Where the trees start: so that the total of the training rows is met."""
@@ -111,7 +116,7 @@ class _Horizon:
         if not len(rows):  # everybody bought before: whoever did not is as likely to as anyone
             rows, happened = self.seen.rows, self.seen.bought if label == "purchased" else self.seen.active
         weight = np.asarray(self.material.train.weight[rows], np.float64)
-        return self._train(_dataset(self.x[rows]), happened, weight, {"objective": "binary"}, self.seed)
+        return self._train(dataset(self.x[rows]), happened, weight, {"objective": "binary"}, self.seed)
 
     def _train(
         self,
@@ -123,29 +128,7 @@ class _Horizon:
         start: Floats | None = None,
         share: float = 1.0,
     ) -> lightgbm.Booster:
-        data.set_label(y)
-        data.set_field("weight", weight)  # set_weight drops weights that are all 1, and the former ones stay in place
-        data.set_field("init_score", start)  # set_init_score(None) leaves the former one too
-        parameters = {
-            "learning_rate": self.settings.learning_rate / share,
-            "num_leaves": self.settings.leaves,
-            "min_data_in_leaf": self.settings.min_child,
-            "seed": seed,
-            "bagging_fraction": 0.8,
-            "bagging_freq": 1,
-            "feature_fraction": 0.8,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": self.threads,
-            "verbosity": -1,
-            **own,
-        }
-        return lightgbm.train(parameters, data, num_boost_round=max(1, round(self.settings.trees * share)))
-
-
-def _dataset(x: Floats) -> lightgbm.Dataset:
-    parameters = {"verbosity": -1, "feature_pre_filter": False, "min_data_in_bin": 3}
-    return lightgbm.Dataset(x, np.zeros(len(x)), feature_name=list(FEATURE_NAMES), params=parameters).construct()
+        return train(data, y, weight, own, Way(self.settings, seed, self.threads), start=start, share=share)
 
 
 def _built(material: Material, variant: str, models: Models, **own: Any) -> Built:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
 from ltv_train.anchors import Anchors
+from ltv_train.named import NO_PERIODS, Named
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,13 +49,15 @@ class Observed:
 class Material:
     """The training rows of one origin, with the anchors of its cut-offs and the horizons asked for.
 
-    `activity`: whether churn is defined by activity, so that the models have to speak of it.
+    `activity`: whether churn is defined by activity, so that the models have to speak of it; `named`: the periods of
+    the calendar that they have to speak of.
     """
 
     train: Rows
     anchors: Anchors
     horizons_days: tuple[int, ...]
     activity: bool = False
+    named: Named = NO_PERIODS
 
     @property
     def examples(self) -> Examples:

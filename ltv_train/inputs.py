@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltv_features.contract import CATEGORICAL_FIELDS, LABEL_FIELDS, NUMERIC_FIELDS
+from ltv_features.contract import CATEGORICAL_FIELDS, LABEL_FIELDS, NAMED_LABELS, NUMERIC_FIELDS
 from ltv_features.encode import Encoding
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.batch import Batch
+from ltv_train.named import NO_PERIODS, Named
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ANCHOR_FLOOR = 0.05
@@ -25,11 +26,13 @@ LABEL = "label_"
 
 @dataclass(frozen=True)
 class Inputs:
-    """How raw columns become a batch: encoding and anchors of one origin, and the periods of the labels."""
+    """How raw columns become a batch: encoding and anchors of one origin, the periods of the labels, and those
+    of the calendar that are spoken of."""
 
     encoding: Encoding
     anchors: Anchors
     periods_days: Sequence[tuple[int, int]]
+    named: Named = NO_PERIODS
 
     def anchor_values(self, examples: Examples) -> Array:
         """[B, H] minor units that the anchor of the origin expects up to each horizon."""
@@ -48,6 +51,8 @@ class Inputs:
         weight = np.ones(len(lengths)) if at_origin else columns["weight"].reshape(-1)
         anchor = self.anchors.period_values(columns["anchor"], cutoff_no, self.periods_days)
         anchor_log = np.log(anchor / self.encoding.money_scale_minor + ANCHOR_FLOOR)
+        named = self.named.anchor_values(self.anchors, columns["anchor"], cutoff_no)
+        named_log = np.log(named / self.encoding.money_scale_minor + ANCHOR_FLOOR)
         return Batch(
             ids={name: torch.from_numpy(self.encoding.ids(name, columns[name])) for name in CATEGORICAL_FIELDS},
             numeric=torch.from_numpy(numeric * real[:, :, None]),
@@ -56,12 +61,17 @@ class Inputs:
             anchor_log=torch.from_numpy(anchor_log.astype(np.float32)),
             labels={} if at_origin else self._labels(columns),
             weight=torch.from_numpy(weight.astype(np.float32)),
+            named_log=torch.from_numpy(named_log.astype(np.float32)),
         )
 
     def _labels(self, columns: Mapping[str, Array]) -> dict[str, torch.Tensor]:
         """Labels as float32, spend in the money scale."""
         made = {name: columns[LABEL + name] for name in LABEL_FIELDS}
-        made["spend_minor"] = made["spend_minor"] / self.encoding.money_scale_minor
+        if self.named.names:
+            made |= {name: columns[LABEL + name] for name in NAMED_LABELS}
+        for name in ("spend_minor", "named_spend_minor"):
+            if name in made:
+                made[name] = made[name] / self.encoding.money_scale_minor
         return {name: torch.from_numpy(values.astype(np.float32)) for name, values in made.items()}
 
 

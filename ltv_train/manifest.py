@@ -11,6 +11,7 @@ from ltv_features import blocks, files
 from ltv_features.blocks import Layout
 from ltv_features.contract import SCHEMA_VERSION
 from ltv_features.errors import ShardsRefused
+from ltv_train.named import Named, named_of
 from ltv_train.plan import Bucket, ShardFile
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Manifest:
     config_digest: str
     churn: str
     periods_days: tuple[tuple[int, int], ...]
-    named_periods: tuple[str, ...]
+    named: Named
     aggregates: tuple[str, ...]
     cutoffs: tuple[Cutoff, ...]
     table_versions: Mapping[str, int]
@@ -55,6 +56,11 @@ class Manifest:
         both = [*self.splits[TRAIN], *self.splits.get(VALIDATION, ())]
         lengths = sorted({bucket.length for bucket in both})
         return tuple(Bucket(n, tuple(file for b in both if b.length == n for file in b.files)) for n in lengths)
+
+    @property
+    def named_periods(self) -> tuple[str, ...]:
+        """The named periods of the calendar that the labels speak of."""
+        return self.named.names
 
     @property
     def by_activity(self) -> bool:
@@ -89,7 +95,7 @@ def load_manifest(folder: str) -> Manifest:
         config_digest=read["config_digest"],
         churn=read["churn"],
         periods_days=tuple((start, end) for start, end in read["periods_days"]),
-        named_periods=tuple(period["name"] for period in read["named_periods"]),
+        named=named_of(read["named_periods"], read["origin"], [cutoff["date"] for cutoff in read["cutoffs"]]),
         aggregates=tuple(read["aggregates"]),
         cutoffs=tuple(Cutoff(**cutoff) for cutoff in read["cutoffs"]),
         table_versions=read["table_versions"],

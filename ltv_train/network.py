@@ -22,6 +22,7 @@ from ltv_train import models
 from ltv_train.bundle import Bundle
 from ltv_train.inputs import Array, Inputs, columns_of
 from ltv_train.models import Shape, ValueNetwork
+from ltv_train.named import Named
 from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,11 @@ KIND = "network"
 WEIGHTS_FILE = "weights.safetensors"
 ROWS = 256
 """Rows of every forward pass when scoring; a bundle's scores are defined at this size."""
-_SAID = ("mean", "median", "low", "high", "p_purchase", "p_active")
-_AMOUNTS = 4
-"""So many of them are amounts, the rest probabilities."""
+_AMOUNTS = ("mean", "median", "low", "high")
+_CHANCES = ("p_purchase", "p_active")
+_NAMED = ("named_mean", "named_purchase")
+_SAID = (*_AMOUNTS, *_CHANCES, *_NAMED)
+_MONEY = (*_AMOUNTS, "named_mean")
 Floats = npt.NDArray[np.float64]
 
 
@@ -68,7 +71,9 @@ def load_predictor(bundle: Bundle) -> "NetworkPredictor":
         _check(bundle, network, weights)
         network.load_state_dict(weights)
         networks.append(network.eval().requires_grad_(False))
-    inputs = Inputs(bundle.encoding(), bundle.anchors(), bundle.periods_days)
+    inputs = Inputs(
+        bundle.encoding(), bundle.anchors(), bundle.periods_days, Named.from_config(config.get("named", []))
+    )
     trained = int(config.get("trained_horizons", len(bundle.horizons_days)))
     return NetworkPredictor(networks, inputs, float(config["cap_minor"]), trained)
 
@@ -81,20 +86,22 @@ class NetworkPredictor:
 
     def predict(self, examples: Examples) -> Predictions:
         """Predictions [B, H] in the order of the examples: the same bits in any order and any company."""
-        made = np.zeros((len(_SAID), len(examples), len(self._inputs.periods_days)))
+        periods, named = len(self._inputs.periods_days), len(self._inputs.named.names)
+        made = {name: np.zeros((len(examples), named if name in _NAMED else periods)) for name in _SAID}
         buckets = bucket_of(np.minimum(examples.lengths, MAX_TOKENS))
         for length in LENGTH_BUCKETS:
             rows = np.flatnonzero(buckets == length)
             for start in range(0, len(rows), ROWS):
                 own = rows[start : start + ROWS]
-                made[:, own] = self._pass(examples.take(own), length)
-        capped = int((made[:_AMOUNTS] > self._cap).any(axis=(0, 2)).sum())
+                for name, values in self._pass(examples.take(own), length).items():
+                    made[name][own] = values
+        capped = int(np.any([(made[name] > self._cap).any(axis=1) for name in _AMOUNTS], axis=0).sum())
         if capped:
             log.info("%d of %d users were predicted above the cap and cut to it", capped, len(examples))
         anchor = self._inputs.anchor_values(examples)
-        trained = [each[:, : self._trained] for each in made]
-        mean, median, low, high = amounts_through_anchor(trained[:_AMOUNTS], anchor)
-        p, active = chances_through_anchor(trained[_AMOUNTS:], anchor)
+        trained = {name: values[:, : self._trained] for name, values in made.items()}
+        mean, median, low, high = amounts_through_anchor([trained[name] for name in _AMOUNTS], anchor)
+        p, active = chances_through_anchor([trained[name] for name in _CHANCES], anchor)
         return finished(
             mean,
             median,
@@ -102,22 +109,24 @@ class NetworkPredictor:
             low=low,
             high=high,
             p_active=active,
+            **({name: made[name] for name in _NAMED} if self._inputs.named.names else {}),
             order_minor=self._inputs.anchors.order_value(examples.anchor),
             cap=self._cap,
         )
 
     @torch.no_grad()
-    def _pass(self, examples: Examples, length: int) -> Floats:
-        """[_SAID, n, H] of at most ROWS examples."""
+    def _pass(self, examples: Examples, length: int) -> dict[str, Floats]:
+        """[n, H or K] of everything in _SAID, of at most ROWS examples."""
         columns = {name: _filled(values) for name, values in columns_of(examples, length).items()}
         batch = self._inputs.batch(columns, at_origin=True)
-        said = []
+        said: dict[str, list[Tensor]] = {name: [] for name in _SAID}
         for network in self._networks:
-            params, head = network(batch), network.head
-            said.append(torch.stack([getattr(head, name)(params) for name in _SAID]).double())
-        mean = torch.stack(said).mean(dim=0)[:, : len(examples)].numpy()
-        mean[:_AMOUNTS] *= self._inputs.encoding.money_scale_minor
-        return np.asarray(mean)
+            params = network(batch)
+            for name, members in said.items():
+                members.append(getattr(network.head, name)(params).double())
+        mean = {name: torch.stack(members).mean(dim=0)[: len(examples)].numpy() for name, members in said.items()}
+        money = self._inputs.encoding.money_scale_minor
+        return {name: values * money if name in _MONEY else values for name, values in mean.items()}
 
 
 def _filled(values: Array) -> Array:

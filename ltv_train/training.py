@@ -29,6 +29,7 @@ from ltv_train.candidates import Built, Material
 from ltv_train.config import NetworkSettings, TrainSettings
 from ltv_train.data import Arrays, Manifest
 from ltv_train.fits import FitResult
+from ltv_train.named import NO_PERIODS
 from ltv_train.nonbuyers import never_bought
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
@@ -154,10 +155,11 @@ def _prepare(folder: str, settings: TrainSettings, is_refit: bool) -> OriginWork
     rows = _joined([train, *held])
     ahead = data.read_all(manifest, "slice").examples
     anchors = fit_anchors(rows.examples.anchor, rows.examples.cutoff_no, ahead.anchor)
+    named = manifest.named if is_refit else NO_PERIODS  # at earlier origins no occurrence need have matured
     horizons = tuple(end for _, end in manifest.periods_days)
     log.info("%s: %s examples, %s users to predict", manifest.origin, f"{len(rows.examples):,}", f"{len(ahead):,}")
     return OriginWork(
-        manifest, Material(rows, anchors, horizons, manifest.by_activity), fitter.finish(), ahead, is_refit
+        manifest, Material(rows, anchors, horizons, manifest.by_activity, named), fitter.finish(), ahead, is_refit
     )
 
 
@@ -178,6 +180,7 @@ def _write_simple(one: OriginWork, out: str, settings: TrainSettings) -> dict[st
 def _write(one: OriginWork, built: Built, out: str, encoding: Encoding | None = None) -> Bundle:
     parent = files.join(out, "bundles", one.origin, built.name)
     config = dict(built.config) | {"never_bought": never_bought(one.manifest), "origin": one.origin}
+    config["named"] = one.material.named.to_config()
     anchors = one.material.anchors.at_origin()
     return write(parent, kind=built.kind, config=config, files=built.files, encoding=encoding, anchors=anchors)
 
@@ -211,6 +214,7 @@ def _network_fits(one: OriginWork, name: str, settings: TrainSettings, folds: Se
             anchors=one.material.anchors,
             seed=seed,
             epochs_of=tuple(epochs_of) if one.is_refit else (),
+            named=one.material.named,
         )
         for seed in _seeds(own, settings, is_refit=one.is_refit)
     ]

@@ -12,13 +12,15 @@ from typing import Any
 import lightgbm
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from ltv_features.aggregates import NAMES
 from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
-from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
+from ltv_train.named import Named
+from ltv_train.predictions import NOTHING, Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 Floats = npt.NDArray[np.float64]
 _ANCHOR_COLUMNS = ("anchor_orders", "anchor_alive", "anchor_order_value", "anchor_value")
@@ -56,6 +58,12 @@ class Offset:
         return np.asarray(np.mean(said, axis=0) * self.money_scale_minor)
 
 
+def chance_offset(value_minor: Floats, order_minor: Floats) -> Floats:
+    """[N] logit of buying at all where orders worth `order_minor` come as a Poisson process worth `value_minor`."""
+    p = -np.expm1(-value_minor / np.maximum(order_minor, 1e-9))
+    return np.asarray(special.logit(np.clip(p, 1e-4, 1 - 1e-4)))
+
+
 def ask(booster: lightgbm.Booster, x: Floats, *, raw: bool = False) -> Floats:
     """[N] what one booster says, on one thread; `raw` before its link function."""
     return np.asarray(booster.predict(x, raw_score=raw, num_threads=1))
@@ -79,6 +87,12 @@ class Boosting:
         self.medians = [_opened(bundle, f"median_{h}.txt") for h in count]
         self.quantiles = [[_opened(bundle, f"{end}_{h}.txt") for end in ("low", "high")] for h in count]
         self.hazards = [_opened(bundle, f"hazard_{h}.txt") for h in count]
+        self.named = Named.from_config(config.get("named", []))
+        self.named_bases, self.money_scale_minor = config["named_bases"], money
+        self.of_named = [
+            [_opened(bundle, f"named_{what}_{k}.txt") for what in ("value", "chance")]
+            for k in range(len(self.named.names))
+        ]
         self.activity = [_opened(bundle, f"active_{h}.txt") for h in count] if config["activity"] else []
 
     def predict(self, examples: Examples) -> Predictions:
@@ -100,7 +114,21 @@ class Boosting:
         p, *active = chances_through_anchor(chances, anchor)
         churn = active[0] if active else None
         order = self.anchors.order_value(examples.anchor)
-        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap)
+        own = {"named_mean": NOTHING, "named_purchase": NOTHING}
+        if self.named.names:
+            own["named_mean"], own["named_purchase"] = self._named(examples, x, order)
+        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap, **own)
+
+    def _named(self, examples: Examples, x: Floats, order_minor: Floats) -> tuple[Floats, Floats]:
+        """[B, K] spend and chance of a purchase in the next occurrence of each named period."""
+        values = self.named.at_origin(self.anchors, examples.anchor)
+        mean, chance = np.zeros(values.shape), np.zeros(values.shape)
+        for k, ((spend, buying), (base, shift)) in enumerate(zip(self.of_named, self.named_bases, strict=True)):
+            offset = Offset("g", self.money_scale_minor, base)
+            mean[:, k] = offset.mean_minor(offset.values(values[:, k], values[:, k]), [spend], x)
+            logit = chance_offset(values[:, k], order_minor[:, 0]) + shift + ask(buying, x, raw=True)
+            chance[:, k] = special.expit(logit)
+        return mean, chance
 
 
 def _by_horizon(hazards: list[lightgbm.Booster], x: Floats) -> Floats:

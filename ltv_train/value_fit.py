@@ -12,6 +12,7 @@ from ltv_train.batch import Batch
 from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Inputs
 from ltv_train.models import Shape, ValueNetwork
+from ltv_train.named import NO_PERIODS, Named
 from ltv_train.sizes import width_for, widths_for
 from ltv_train.warm_start import Start, begin
 
@@ -23,6 +24,7 @@ class NetworkFit:
     `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
     the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
     earlier fits of the same run whose median choice is taken instead. `start`: weights to begin with; None: at random.
+    `named`: the periods of the calendar that it speaks of.
     """
 
     name: str
@@ -36,6 +38,7 @@ class NetworkFit:
     steps_share: float = 1.0
     start: Start | None = None
     everybody: bool = False
+    named: Named = NO_PERIODS
 
     def sizes(self, manifest: data.Manifest) -> Shape:
         """Sizes of the network; its width follows the number of examples where the settings do not say."""
@@ -54,6 +57,7 @@ class NetworkFit:
             kernel=settings.kernel,
             heads=settings.heads,
             activity=manifest.by_activity,
+            named=len(self.named.names),
         )
 
     def shape(self, manifest: data.Manifest) -> dict[str, Any]:
@@ -76,7 +80,7 @@ class NetworkFit:
 
     def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> Batch:
         """One step's columns, encoded; no rows become one row of weight 0."""
-        return Inputs(self.encoding, self.anchors, manifest.periods_days).batch(columns, at_origin=False)
+        return Inputs(self.encoding, self.anchors, manifest.periods_days, self.named).batch(columns, at_origin=False)
 
     def frozen(self, epochs: int) -> Self:
         """The same fit for a given number of epochs, learning from everybody."""

@@ -33,8 +33,14 @@ def scores(horizons_days: Sequence[int], named: Sequence[str] = ()) -> Table:
     for name, kind, meaning in by_horizon:
         columns += [Column(name.format(h), kind, meaning.format(h)) for h in horizons_days]
     of_named = [
-        ("pltv_{}", "expected net spend in the next occurrence of {}, currency units; missing once it has begun"),
-        ("p_purchase_{}", "probability of a purchase in the next occurrence of {}; missing once it has begun"),
+        (
+            "pltv_{}",
+            "expected net spend in the next {}, currency units; missing once it began or without an order",
+        ),
+        (
+            "p_purchase_{}",
+            "probability of a purchase in the next {}; missing once it began or without an order",
+        ),
     ]
     for name, meaning in of_named:
         columns += [Column(name.format(each), "float64", meaning.format(each), nullable=True) for each in named]

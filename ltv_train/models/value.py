@@ -10,7 +10,7 @@ from ltv_train.models.shape import Shape
 
 
 class ValueNetwork(nn.Module):
-    """Any encoder under any value head; aggregates and the anchor's log join after the encoder."""
+    """Any encoder under any value head; aggregates and the anchor's logs join after the encoder."""
 
     def __init__(self, encoder: nn.Module, shape: Shape, *, residual: bool, head: str = "ziln") -> None:
         super().__init__()
@@ -23,7 +23,9 @@ class ValueNetwork(nn.Module):
             nn.ReLU(),
         )
         self.trunk = nn.Sequential(
-            AlignedLinear(2 * shape.width + shape.periods, shape.width), nn.ReLU(), nn.Dropout(shape.dropout)
+            AlignedLinear(2 * shape.width + shape.periods + shape.named, shape.width),
+            nn.ReLU(),
+            nn.Dropout(shape.dropout),
         )
         self.head: ValueHead = HEADS[head](
             shape.width, shape.periods, residual=residual, activity=shape.activity, named=shape.named
@@ -36,11 +38,17 @@ class ValueNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Params:
         encoded = self.encoder(batch)
-        joined = torch.cat([encoded.summary, self.dense(batch.aggregates), batch.anchor_log], dim=1)
+        joined = torch.cat(
+            [encoded.summary, self.dense(batch.aggregates), batch.anchor_log, *self._named_log(batch)], dim=1
+        )
         summary_BD = self.trunk(joined).float()
         with torch.autocast(summary_BD.device.type, enabled=False):  # probabilities and money are float32 always
             said: Params = self.head(summary_BD, batch.anchor_log, batch.named_log)
         return said
+
+    def _named_log(self, batch: Batch) -> list[Tensor]:
+        """How far away and how large an occurrence is, as its anchor says it; nothing where none is spoken of."""
+        return [batch.named_log] if self.head.named else []
 
     def loss(self, said: Params, batch: Batch) -> tuple[Tensor, Tensor]:
         """Sums of the head's loss terms over the batch, and the weight they are to be divided by."""

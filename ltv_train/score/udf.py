@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ltv_features import lifetime, next_order
@@ -40,8 +41,9 @@ class Scorer:
     """Everything a worker needs, as plain values: the bundle, the night, horizons, and what non-buyers are worth.
 
     `never_mean_minor` and `never_purchase` [H] are for users without an order, `never_active` where churn is defined by
-    activity; `minor_per_unit` turns minor units into units of the currency; `source` is what a row says the model's
-    number came from; the last three are those of [shop].
+    activity; `named`: the named periods of [shop], `named_begin`: those that the bundle speaks of, in its order, with
+    the first day that it means; `minor_per_unit` turns minor units into units of the currency; `source` is what a row
+    says the model's number came from; the discount rate and what follows are those of [shop].
     """
 
     bundle: str
@@ -53,6 +55,8 @@ class Scorer:
     minor_per_unit: int
     source: str = MODEL
     never_active: tuple[float, ...] | None = None
+    named: tuple[str, ...] = ()
+    named_begin: tuple[tuple[str, date], ...] = ()
     discount_rate: float = 0.1
     profit_margin: float = 1.0
     lifetime_years: float = 3.0
@@ -83,6 +87,7 @@ class Scorer:
         orders, _, _, age_days, mean_order = examples.anchor.T
         order = np.full(len(examples), np.nan)
         order[buyers] = said.order_minor[:, 0] if said.order_minor.shape[1] else np.nan
+        columns |= self._named_columns(said, buyers, len(examples))
         days = next_order.median_days(made["p_purchase"], self.horizons_days)
         columns["expected_next_order_days"] = _or_missing(days)
         columns["expected_next_order_value"] = _or_missing(order / self.minor_per_unit)
@@ -92,6 +97,19 @@ class Scorer:
         )
         columns |= {"score_source": source.tolist(), "model_digest": [self.digest] * len(examples)}
         return pa.RecordBatch.from_pydict(columns)
+
+    def _named_columns(self, said: Predictions, buyers: npt.NDArray[np.int64], users: int) -> dict[str, pa.Array]:
+        """Each named period of [shop]: nothing for who never bought, once it has begun, or before it was learned."""
+        begins, columns = dict(self.named_begin), {}
+        learned = [name for name, _ in self.named_begin]
+        measures = (("pltv_{}", said.named_mean / self.minor_per_unit), ("p_purchase_{}", said.named_purchase))
+        for name in self.named:
+            for pattern, values in measures:
+                column = np.full(users, np.nan)
+                if name in begins and self.as_of <= begins[name] and values.shape[1]:
+                    column[buyers] = values[:, learned.index(name)]
+                columns[pattern.format(name)] = _or_missing(column)
+        return columns
 
     def _never(self) -> Predictions:
         """[1, H] what is said of a user without an order; the median is 0 where buying is no likelier than not."""

@@ -68,6 +68,10 @@ def scorer_of(model: Mapping[str, Any], root: str, as_of: date, shop: ShopSettin
         never_mean_minor=tuple(never.get("mean_minor", nothing)),
         never_purchase=tuple(never.get("p_purchase", nothing)),
         never_active=tuple(never["p_active"]) if "p_active" in never else None,
+        named=tuple(sorted(shop.named_periods)),
+        named_begin=tuple(
+            (each["name"], date.fromisoformat(each["starts"])) for each in bundle.config.get("named", [])
+        ),
         minor_per_unit=10**shop.minor_digits,
         discount_rate=shop.discount_rate,
         profit_margin=shop.profit_margin,

@@ -7,7 +7,8 @@ import pytest
 
 from ltv_train import blend
 from ltv_train.baselines import fit_baselines
-from ltv_train.blend import BlendWeights, combine, cross_fitted, equal_weights, fit_weights, half_of, write_blend
+from ltv_train.blend import combine, cross_fitted, fit_weights, half_of, write_blend
+from ltv_train.blend_weights import BlendWeights, equal_weights
 from ltv_train.bundle import Bundle, load, write
 from ltv_train.evaluation import Fold
 from ltv_train.predict import predict
