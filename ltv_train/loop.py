@@ -121,7 +121,7 @@ def weigh(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch
     """
     sums = _sums(learner, batches, ranks, device)
     if sums[-1] > 0 and bool(torch.isfinite(sums).all()):
-        learner.scales = (sums[:-1] / sums[-1]).abs().clamp(min=1e-3).float().to(device)
+        learner.scales = _scales(sums[:-1] / sums[-1]).float().to(device)
 
 
 def _sums(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device) -> Tensor:
@@ -143,7 +143,7 @@ def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     everywhere = ranks.total(torch.cat([sums.detach(), weight[None]]))
     of_all = everywhere[-1].clamp(min=1e-9)
     if learner.scales is None and bool(torch.isfinite(everywhere).all()) and everywhere[-1] > 0:
-        learner.scales = (everywhere[:-1] / of_all).abs().clamp(min=1e-3)
+        learner.scales = _scales(everywhere[:-1] / of_all)
     learner.optimiser.zero_grad(set_to_none=True)
     usable = learner.scales is not None and bool(torch.isfinite(everywhere).all())
     if usable and learner.scales is not None:
@@ -160,6 +160,15 @@ def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     learner.schedule.step()
     _average(learner)
     return float(_weighted(learner, everywhere[:-1] / of_all, learner.scales)), float(everywhere[-1])
+
+
+def _scales(terms: Tensor) -> Tensor:
+    """The size of each loss term; 1 for one that no row had a label for, so that it does not drown the others later.
+
+    >>> _scales(torch.tensor([2.0, -1e-9, 0.0])).tolist()
+    [2.0, 0.0010000000474974513, 1.0]
+    """
+    return torch.where(terms == 0, torch.ones_like(terms), terms.abs().clamp(min=1e-3))
 
 
 def _weighted(learner: Learner, terms: Tensor, scales: Tensor) -> Tensor:
