@@ -84,3 +84,19 @@ def signalled_at(number: int, name: str) -> Iterator[None]:
         yield
     finally:
         NetworkFit.batch = honest  # type: ignore[method-assign]
+
+
+@contextmanager
+def counted_batches() -> Iterator[list[int]]:
+    """A list that gets an entry for every batch that is made for a network."""
+    honest, made = NetworkFit.batch, list[int]()
+
+    def counted(self: NetworkFit, *given: Any) -> Any:
+        made.append(1)
+        return honest(self, *given)
+
+    NetworkFit.batch = counted  # type: ignore[method-assign]
+    try:
+        yield made
+    finally:
+        NetworkFit.batch = honest  # type: ignore[method-assign]

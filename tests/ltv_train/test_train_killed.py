@@ -17,7 +17,7 @@ from ltv_train import distributed
 from ltv_train.backtest import latest_run
 from ltv_train.bundle import load
 from ltv_train.distributed import run_fits
-from tests.train_world import NIGHT, run_of, signalled_at, training_of, write_lake
+from tests.train_world import NIGHT, counted_batches, run_of, signalled_at, training_of, write_lake
 
 KILLED = """
 import sys
@@ -39,12 +39,16 @@ def finished(config: Path) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "seconds"}
 
 
+Unbroken = tuple[dict[str, Any], int]
+
+
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What comes of it when nobody stops it."""
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    """What comes of it when nobody stops it, and of how many batches."""
     config = write_lake(tmp_path_factory.mktemp("shop"), {NIGHT: [NIGHT]})
-    train.main(run_of(config))
-    return finished(config)
+    with counted_batches() as made:
+        train.main(run_of(config))
+    return finished(config), len(made)
 
 
 def nothing_to_read(config: Path) -> bool:
@@ -52,21 +56,23 @@ def nothing_to_read(config: Path) -> bool:
     training = training_of(config)
     with pytest.raises(InputMissing):
         latest_run(str(training))
+    assert not (training / "latest.json").exists()
     return not list(training.rglob("run.json")) and not list(training.rglob("bundles/*/lstm/*/digests.json"))
 
 
-def goes_on_to(unbroken: dict[str, Any], config: Path) -> bool:
-    """Nothing can be read of the stopped training but its last epoch, and the next one ends as if nothing had been."""
+def goes_on_to(unbroken: Unbroken, config: Path) -> bool:
+    """Nothing can be read of the stopped training but its last epoch; the next one goes on there and ends the same."""
     assert nothing_to_read(config)
     assert len(list(training_of(config).glob("ray/*/state.pt"))) == 1, "an epoch is kept"
-    train.main(run_of(config))
-    return finished(config) == unbroken
+    told, batches = unbroken
+    with counted_batches() as made:
+        train.main(run_of(config))
+    assert 0 < len(made) < batches, "what was learned before is not learned again"
+    return finished(config) == told
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_to_the_same_steps_examples_and_bytes(
-    unbroken: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_killed_training_goes_on_to_the_same_steps_examples_and_bytes(unbroken: Unbroken, tmp_path: Path) -> None:
     config = write_lake(tmp_path, {NIGHT: [NIGHT]})
     command = [sys.executable, "-c", KILLED, "--config", str(config), "--as-of", str(NIGHT)]
     known = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -75,7 +81,7 @@ def test_a_killed_training_goes_on_to_the_same_steps_examples_and_bytes(
     assert goes_on_to(unbroken, config)
 
 
-def test_a_training_that_is_asked_to_end_ends_with_143_and_goes_on(unbroken: dict[str, Any], tmp_path: Path) -> None:
+def test_a_training_that_is_asked_to_end_ends_with_143_and_goes_on(unbroken: Unbroken, tmp_path: Path) -> None:
     config = write_lake(tmp_path, {NIGHT: [NIGHT]})
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -87,14 +93,12 @@ def test_a_training_that_is_asked_to_end_ends_with_143_and_goes_on(unbroken: dic
     assert goes_on_to(unbroken, config)
 
 
-def test_what_a_run_says_holds_steps_examples_and_the_digests_of_its_bundles(unbroken: dict[str, Any]) -> None:
-    night = str(NIGHT)
-    assert unbroken["steps"][night]["lstm"] == [12, 12] or all(
-        steps <= 12 for steps in unbroken["steps"][night]["lstm"]
-    )
-    assert unbroken["skipped_steps"][night]["lstm"] == [0, 0]
-    assert all(epoch == [128] for fit in unbroken["examples_read"][night]["lstm"] for epoch in fit)
-    assert len(unbroken["bundles"][night]["lstm"].rsplit("/", 1)[1]) == 16
+def test_what_a_run_says_holds_steps_examples_and_the_digests_of_its_bundles(unbroken: Unbroken) -> None:
+    told, night = unbroken[0], str(NIGHT)
+    assert told["steps"][night]["lstm"] == [12, 12] or all(steps <= 12 for steps in told["steps"][night]["lstm"])
+    assert told["skipped_steps"][night]["lstm"] == [0, 0]
+    assert all(epoch == [128] for fit in told["examples_read"][night]["lstm"] for epoch in fit)
+    assert len(told["bundles"][night]["lstm"].rsplit("/", 1)[1]) == 16
 
 
 @pytest.mark.parametrize("error", [TrainingFailed("retries are spent"), ShardsRefused("a short read")])
@@ -115,5 +119,5 @@ def test_a_training_that_fails_leaves_nothing_to_read(
     assert finished(config)["candidates"]
 
 
-def test_the_files_of_a_finished_run_are_json_without_numbers_that_are_not_finite(unbroken: dict[str, Any]) -> None:
-    json.dumps(unbroken, allow_nan=False)
+def test_the_files_of_a_finished_run_are_json_without_numbers_that_are_not_finite(unbroken: Unbroken) -> None:
+    json.dumps(unbroken[0], allow_nan=False)
