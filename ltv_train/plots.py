@@ -125,6 +125,7 @@ def standings(intervals: Mapping[str, tuple[float, float, float]], *, unit: str,
             axes.plot(value, row, "o", color=_INK, markersize=4)
         axes.axvline(0, color=_CHANCE, linewidth=1, linestyle=":")
         axes.set_yticks(range(len(intervals)), list(intervals)[::-1], fontsize=8)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(unit)
 
     return _picture(draw)

@@ -30,12 +30,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption, for sections that have more than one; `small` ones stand side by side."""
+    """A table with a caption, for sections that have more than one."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Row]
-    small: bool = False
 
 
 @dataclass(frozen=True)

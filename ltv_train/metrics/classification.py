@@ -75,23 +75,25 @@ def decisions(truth: Floats, said_yes: Flags) -> Decisions:
 
 
 def best_threshold(truth: Floats, probability: Floats, *, exact_up_to: int = EXACT_PAIRS) -> float:
-    """The probability from which on a yes gives the largest Youden index, recall - false positive rate; .5 if no class.
+    """The probability from which on a yes gives the largest F1 of the rarer outcome; .5 where only one was seen.
 
-    Not the largest F1: where nearly all buy, that would say yes to everybody. Of equally good ones the highest counts.
-    Source: Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+    The rarer outcome is what lists are made of. The F1 of the common one would be largest with a yes to nearly
+    everybody. One cut then serves P and 1 - P alike. Of equally good ones the highest counts.
 
-    >>> best_threshold(np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.1, 0.7, 0.2, 0.9]))
+    >>> best_threshold(np.array([0.0, 1.0, 0.0, 0.0, 1.0]), np.array([0.1, 0.7, 0.2, 0.3, 0.9]))
     0.7
     """
     positive = truth > 0
     if not positive.any() or positive.all():
         return 0.5
-    if len(truth) <= exact_up_to:
-        false_rate, recall, thresholds = metrics.roc_curve(positive, probability, drop_intermediate=False)
-        return float(thresholds[1:][np.argmax((recall - false_rate)[1:])])
-    false_rate, recall = _roc(positive, probability, exact_up_to)
     by_level = levels(positive.astype(np.float64), probability, exact_up_to=exact_up_to)
-    best = np.argmax((recall - false_rate)[1:])
+    said, hit = np.cumsum(by_level.users), np.cumsum(by_level.truth)
+    yes, no = hit[-1], said[-1] - hit[-1]
+    rightly_no = no - (said - hit)
+    f1 = 2 * hit / (said + yes) if yes <= no else 2 * rightly_no / (said[-1] - said + no)
+    best = int(np.argmax(f1))
+    if len(probability) <= exact_up_to:
+        return float(np.unique(probability)[::-1][best])
     return float(by_level.predicted[best] / by_level.users[best])
 
 

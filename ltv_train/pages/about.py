@@ -68,4 +68,4 @@ def _thresholds(story: Story, event: str) -> str:
     told = [
         f"{threshold_to_use(story.backtest.folds, story.name, h, kind):.3f} ({days[h]} days)" for h in range(len(days))
     ]
-    return ", ".join(told) + ": largest recall less false positive rate over all past origins"
+    return ", ".join(told) + ": largest F1 of the rarer outcome, over all past origins"

@@ -22,6 +22,7 @@ MAKING: tuple[Builder, ...] = (
     verdict.gate,
     fitting.blend,
     spend.every_measure,
+    fitting.search,
     fitting.learning,
     fitting.feeding,
     about.data_card,

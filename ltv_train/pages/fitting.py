@@ -20,6 +20,26 @@ def blend(story: Story) -> list[Section]:
     return [Section("Blend", [f"Weights: {weights.how}."], ("member", "mean", "median"), rows)]
 
 
+def search(story: Story) -> list[Section]:
+    """What was tried where settings were searched, and what the networks of the night began with."""
+    found, starts = story.backtest.run.get("search"), story.backtest.run.get("starts") or {}
+    made = []
+    if found:
+        rows = [_trial(trial, place == found["adopted"]) for place, trial in enumerate(found["trials"])]
+        columns = ("settings changed", "mean loss", "epochs", "loss by origin")
+        made.append(Section("Search of settings", [f"Adopted, marked below: {found['reason']}."], columns, rows))
+    if starts:
+        rows = [Row([str(name), str(reason)]) for name, reason in starts.items()]
+        made.append(Section("How networks began", [], ("network", "its weights"), rows, plain=True))
+    return made
+
+
+def _trial(trial: Mapping[str, Any], adopted: bool) -> Row:
+    changed = ", ".join(f"{name} {value}" for name, value in trial["changed"].items()) or "as they are"
+    losses = ", ".join(f"{loss:.4f}" for loss in trial["losses"])
+    return Row([changed, f"{trial['loss']:.4f}", str(trial["epochs"]), losses], adopted)
+
+
 def learning(story: Story) -> list[Section]:
     """Loss by step: the fits of one network in one picture."""
     curves: Mapping[str, Mapping[str, Sequence[Curve]]] = story.backtest.run["curves"]

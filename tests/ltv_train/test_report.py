@@ -69,7 +69,7 @@ def test_a_long_page_has_contents_that_lead_to_its_sections():
 
 
 def test_a_section_may_have_several_tables_and_all_are_checked():
-    tables = [Table("first", ["a"], [Row(["1"])]), Table("second", ["b"], [Row(["2"])], small=True)]
+    tables = [Table("first", ["a"], [Row(["1"])]), Table("second", ["b"], [Row(["2"])])]
     text = page("t", "l", [Section("x", tables=tables, notes=["in small print"])], "")
     assert text.index("first") < text.index("second") < text.index("in small print")
     assert text.count('<div class="scroll"') == 2
