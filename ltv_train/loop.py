@@ -62,6 +62,13 @@ class Learner:
     skipped: int = 0
     skipped_in_a_row: int = 0
     scales: Tensor | None = None
+    now: list[Tensor] = field(init=False, repr=False)
+    mean: list[Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Lists weights and running statistics once; whatever changes them afterwards changes them in place."""
+        self.now = [*self.bare.parameters(), *_running(self.bare)]
+        self.mean = [*self.averaged.parameters(), *_running(self.averaged)]
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,11 @@ def _sums(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch
 
 
 def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
-    """The step's loss over all ranks and its weight, (0, 0) for a skipped step."""
+    """The step's loss over all ranks and its weight, (0, 0) for a skipped step.
+
+    What decides about the step (loss, weight, length of the gradient) is brought to the host once, at its end: a GPU
+    waits for nothing in between.
+    """
     with autocast(learner.recipe.precision, batch.weight.device):
         said = learner.model(batch)
     sums, weight = learner.bare.loss(said, batch)
@@ -145,21 +156,28 @@ def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
     if learner.scales is None and bool(torch.isfinite(everywhere).all()) and everywhere[-1] > 0:
         learner.scales = _scales(everywhere[:-1] / of_all)
     learner.optimiser.zero_grad(set_to_none=True)
-    usable = learner.scales is not None and bool(torch.isfinite(everywhere).all())
-    if usable and learner.scales is not None:
-        (_weighted(learner, sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
-        penalise(learner.bare.parameters(), learner.recipe)
-        norm = nn.utils.clip_grad_norm_(learner.bare.parameters(), learner.recipe.clip_norm)
-        usable = bool(torch.isfinite(norm))
     learner.step += 1
-    if not usable or learner.scales is None:
-        _skip(learner)
-        return 0.0, 0.0
+    if learner.scales is None:
+        return _skip(learner)
+    (_weighted(learner, sums / of_all, learner.scales) * ranks.world).backward()  # type: ignore[no-untyped-call]
+    penalise(learner.now, learner.recipe)
+    gradients = [weights.grad for weights in learner.now if weights.grad is not None]
+    mean = _weighted(learner, everywhere[:-1] / of_all, learner.scales)
+    loss, counted, norm = torch.stack([mean, everywhere[-1], _norm(gradients)]).tolist()
+    if not math.isfinite(loss + counted + norm):
+        return _skip(learner)
+    if norm > learner.recipe.clip_norm:
+        torch._foreach_mul_(gradients, learner.recipe.clip_norm / (norm + 1e-6))
     learner.skipped_in_a_row = 0
     learner.optimiser.step()
     learner.schedule.step()
     _average(learner)
-    return float(_weighted(learner, everywhere[:-1] / of_all, learner.scales)), float(everywhere[-1])
+    return loss, counted
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    """The length of all gradients together."""
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def _scales(terms: Tensor) -> Tensor:
@@ -175,7 +193,7 @@ def _weighted(learner: Learner, terms: Tensor, scales: Tensor) -> Tensor:
     return (terms / scales * terms.new_tensor(learner.bare.loss_weights)).sum()
 
 
-def _skip(learner: Learner) -> None:
+def _skip(learner: Learner) -> tuple[float, float]:
     learner.schedule.step()
     learner.skipped += 1
     learner.skipped_in_a_row += 1
@@ -184,17 +202,14 @@ def _skip(learner: Learner) -> None:
             f"step {learner.step}: {MOST_SKIPPED_IN_A_ROW} steps in a row without a finite loss and gradient; expected "
             "finite numbers; next: look for extreme amounts in the training rows, or lower the network's learning_rate"
         )
+    return 0.0, 0.0
 
 
+@torch.no_grad()
 def _average(learner: Learner) -> None:
     """Moves the averaged weights towards the current ones; early on it looks back over fewer steps."""
     window = max(1.0, learner.recipe.steps * AVERAGED_SHARE)
-    move = 1 / min(window, 1 + learner.step / 4)
-    with torch.no_grad():
-        for mean, now in zip(learner.averaged.parameters(), learner.bare.parameters(), strict=True):
-            mean.lerp_(now, move)
-        for mean, now in zip(_running(learner.averaged), _running(learner.bare), strict=True):
-            mean.lerp_(now, move)
+    torch._foreach_lerp_(learner.mean, learner.now, 1 / min(window, 1 + learner.step / 4))
 
 
 def _share_running(learner: Learner, ranks: Ranks) -> None:
