@@ -177,7 +177,8 @@ def _step(learner: Learner, batch: Step, ranks: Ranks) -> tuple[float, float]:
 
 def _norm(gradients: list[Tensor]) -> Tensor:
     """The length of all gradients together."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 def _scales(terms: Tensor) -> Tensor:

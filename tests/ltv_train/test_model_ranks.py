@@ -39,7 +39,7 @@ def train(rank: int, folder: str) -> None:
         batches += [zeros(1, 8, aggregates=len(NAMES), periods=2) if rank else batches[0]] * 2
         learner = loop.start(network(encoder), Recipe(STEPS, precision="bfloat16"), DDP)
         loop.train_epoch(learner, batches, Ranks(rank, 2, total), torch.device("cpu"))
-        checkpoint.save(Path(folder) / encoder / str(rank), checkpoint.state_of(learner))
+        checkpoint.save(f"{folder}/{encoder}/{rank}", checkpoint.state_of(learner))
     dist.destroy_process_group()
 
 
@@ -61,7 +61,7 @@ def network(encoder: str) -> torch.nn.Module:
 def test_two_ranks_end_with_the_same_weights_and_statistics(tmp_path: Path) -> None:
     processes.spawn(train, (str(tmp_path),), nprocs=2)
     for encoder in ENCODERS:
-        first, second = (checkpoint.load(tmp_path / encoder / str(rank)) for rank in (0, 1))
+        first, second = (checkpoint.load(f"{tmp_path}/{encoder}/{rank}") for rank in (0, 1))
         assert first is not None
         assert second is not None
         assert first["step"] == STEPS
