@@ -34,6 +34,8 @@ class Named:
 
     def anchor_values(self, anchors: Anchors, inputs: Floats, cutoff_no: npt.NDArray[np.int32]) -> Floats:
         """[N, K] minor units that the anchor expects within the next occurrence, above 0."""
+        if not self.names:
+            return np.zeros((len(inputs), 0))
         days = self.days(cutoff_no)
         made = np.zeros(days.shape[:2])
         for k in range(len(self.names)):

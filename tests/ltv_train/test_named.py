@@ -18,7 +18,7 @@ from ltv_train.bundle import Bundle
 from ltv_train.candidates import Material
 from ltv_train.config import BoostingSettings
 from ltv_train.models import Shape
-from ltv_train.named import Named, named_of
+from ltv_train.named import NO_PERIODS, Named, named_of
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions, finished
 from ltv_train.score import users
@@ -66,9 +66,9 @@ def test_windows_are_counted_in_days_from_each_cutoff_and_from_the_origin() -> N
     gone = named_of([FAIR | {"by_cutoff": [None, ["2026-03-01", "2026-03-11"]]}], "2026-06-01", ["2026-05-01"] * 2)
     assert gone.windows[0] == ((0.0, 0.0),)
     assert Named.from_config(NAMED.to_config()).windows[AT_ORIGIN] == NAMED.windows[AT_ORIGIN]
-    assert named_of([], "2026-06-01", ["2026-05-01"]).anchor_values(
-        some_material(10).anchors, np.ones((10, 5)), np.zeros(10, np.int32)
-    ).shape == (10, 0)  # fmt: skip
+    for nothing in (NO_PERIODS, named_of([], "2026-06-01", ["2026-05-01"])):
+        values = nothing.anchor_values(some_material(10).anchors, np.ones((10, 5)), np.zeros(10, np.int32))
+        assert values.shape == (10, 0)
 
 
 def test_the_anchor_of_a_window_is_what_it_expects_between_two_days() -> None:
