@@ -58,7 +58,8 @@ def learning_curve(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         for number, (name, rows) in enumerate(curves.items()):
             steps = [row["step"] for row in rows]
             axes.plot(steps, [row["train_loss"] for row in rows], f"C{number}--", linewidth=1)
-            axes.plot(steps, [row["validation_loss"] for row in rows], f"C{number}-", linewidth=1.6, label=name)
+            held = [row.get("validation_loss", float("nan")) for row in rows]  # a refit holds nobody back
+            axes.plot(steps, held, f"C{number}-", linewidth=1.6, label=name)
         axes.set_xlabel("steps")
         axes.set_ylabel("loss (dashed: training)")
 
