@@ -9,6 +9,7 @@ import pytest
 from ltv_features.errors import ContractBroken
 from ltv_train.evaluation import Fold, load_folds, measure, read_predictions
 from ltv_train.predictions import Predictions
+from ltv_train.segments import NEEDED, Known
 from ltv_train.training import write_predictions
 from tests.value_world import some_examples
 
@@ -86,3 +87,28 @@ def test_the_error_judges_the_median_and_everything_else_the_mean() -> None:
     upside_down = measure(fold, "lstm", said([40.0, 30.0, 20.0, 10.0]), (30, 90))[1]
     assert upside_down.gini == -1.0
     assert upside_down.auc_purchase == 0.0
+
+
+def test_squared_error_lift_and_brier_are_measured_beside_the_rest() -> None:
+    spend = np.array([[0.0, 0.0], [10.0, 10.0], [0.0, 40.0], [100.0, 100.0]])
+    fold = Fold(ORIGIN, np.arange(4), spend, (spend > 0).astype(float), {})
+    longest = measure(fold, "lstm", said([10.0, 20.0, 30.0, 40.0]), (30, 90))[1]
+    assert longest.mse == pytest.approx(longest.rmse**2)
+    assert longest.top_decile_lift == pytest.approx(10 * longest.top_decile_capture)
+    p = np.array([10.0, 20.0, 30.0, 40.0]) / 41
+    assert longest.brier_purchase == pytest.approx(np.mean((p - [0, 1, 1, 1]) ** 2))
+    assert longest.brier_churn == pytest.approx(longest.brier_purchase)
+    assert np.isnan([longest.auc_purchase_active, longest.auc_churn_active]).all()
+
+
+def test_users_active_lately_are_judged_on_their_own_and_folds_know_who_they_are(tmp_path: Path) -> None:
+    store(tmp_path, [7, 3, 5, 9], [40.0, 30.0, 20.0, 10.0])
+    truth = outcomes({7: [5.0, 0.0], 3: [0.0, 0.0], 5: [0.0, 4.0], 9: [0.0, 0.0]})
+    values = {name: np.full(4, 200.0) for name in NEEDED} | {"idle_days": np.array([91.0, 1.0, 1.0, 1.0])}
+    known = {ORIGIN: Known(np.array([7, 3, 5, 9]), values)}
+    [fold] = load_folds(str(tmp_path), [ORIGIN], ["lstm"], truth, known)
+    assert fold.segments is not None
+    assert fold.user_key[fold.segments.active].tolist() == [3, 5, 9]
+    longest = measure(fold, "lstm", fold.predictions["lstm"], (30, 90))[1]
+    assert longest.auc_purchase == pytest.approx(3 / 4)  # 7 and 5 bought, 3 and 9 did not; only 3 stands above 5
+    assert longest.auc_purchase_active == longest.auc_churn_active == pytest.approx(1 / 2)
