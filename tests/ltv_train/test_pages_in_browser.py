@@ -30,10 +30,13 @@ VIEWS = {
     "dark": {"width": 1280, "scheme": "dark"},
     "paper": {"width": 700, "media": "print"},
 }
-pytestmark = pytest.mark.skipif(
-    BROWSER is None and os.environ.get("LTV_BROWSER_TESTS") != "required",
-    reason=f"no browser: none of {', '.join(NAMES)} is on PATH (Debian: apt-get install chromium)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None and os.environ.get("LTV_BROWSER_TESTS") != "required",
+        reason=f"no browser: none of {', '.join(NAMES)} is on PATH (Debian: apt-get install chromium)",
+    ),
+]
 DATA = DataCard(
     log=LogFacts("2025-01-01", "2026-02-25", 150, {"purchase": 1_000, "view": 12_000}),
     table_versions={"events": 3},
