@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ltv_train
+from ltv_features.errors import TrainingFailed
 from ltv_train.config import RaySettings
 
 _OBJECT_STORE_BYTES = 200 << 20
@@ -41,6 +42,17 @@ def joined(settings: RaySettings) -> Iterator[None]:
         yield
         return
     try:
+        _open(settings)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _open(settings: RaySettings) -> None:
+    """Joins or starts the cluster. Raises TrainingFailed when that takes too long or is refused."""
+    import ray
+
+    try:
         if settings.address != "local":
             ray.init(address=settings.address, logging_level=logging.WARNING)
         else:
@@ -51,9 +63,11 @@ def joined(settings: RaySettings) -> Iterator[None]:
                 logging_level=logging.WARNING,
                 runtime_env={"env_vars": worker_environment()},
             )
-        yield
-    finally:
-        ray.shutdown()
+    except Exception as error:  # Ray has no error of its own for this
+        raise TrainingFailed(
+            f"Ray at {settings.address!r} did not start: {error}; nothing was registered; next: see whether the "
+            "machine is overloaded or the address and its token are right, then run again"
+        ) from error
 
 
 def choose_token(settings: RaySettings) -> None:

@@ -28,6 +28,8 @@ class Named:
 
     def days(self, cutoff_no: npt.NDArray[np.int32]) -> Floats:
         """[N, K, 2] days to the beginning and to the end."""
+        if not self.names:
+            return np.zeros((len(cutoff_no), 0, 2))
         numbers, place = np.unique(cutoff_no, return_inverse=True)
         known = [self.windows[int(number)] for number in numbers]
         return np.asarray(known, np.float64).reshape(len(numbers), len(self.names), 2)[place]
