@@ -11,7 +11,10 @@ from ltv_train.search_settings import SearchSettings
 
 __all__ = ["NetworkSettings", "TrainConfig"]
 
-RESERVED = ("all_zero", "mean", "spend_rate", "linear_rfm", "rfm_cells", "anchor", "boosting_g", "boosting_e", "blend")
+RESERVED = (
+    *("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor"),
+    *("boosting_g", "boosting_e", "blend"),
+)
 """Names of other candidates, which no network may take; neither may names that begin with `last_`."""
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ltv_features.errors import ContractBroken
 from ltv_features.files import join
 from ltv_train.metrics import classification, value
 from ltv_train.metrics.deciles import deciles
+from ltv_train.prediction_files import matrix, read_predictions
 from ltv_train.predictions import Predictions
 from ltv_train.segments import Known, Segments, segments_of
 
@@ -71,13 +71,6 @@ class Measures:
     auc_churn_active: float
     brier_purchase: float
     brier_churn: float
-
-
-def read_predictions(path: str) -> tuple[npt.NDArray[np.int64], Predictions]:
-    """User keys [N] and the predictions that `train` wrote for one candidate at one origin."""
-    table = pq.read_table(path)
-    columns = {name: _matrix(table[name]) for name in Predictions.names() if name in table.column_names}
-    return table["user_key"].to_numpy(), Predictions(**columns)
 
 
 def load_folds(
@@ -149,17 +142,11 @@ def _fold(training: str, origin: str, candidates: Sequence[str], outcomes: pa.Ta
                 f"{len(keys)}, {len(np.intersect1d(said_for, keys))} in common; next: rerun train"
             )
         predictions[candidate] = said.take(order)
-    spend = np.cumsum(_matrix(ordered["label_spend_minor"]), axis=1)
-    purchased = np.maximum.accumulate(_matrix(ordered["label_purchased"]), axis=1)
-    active = np.maximum.accumulate(_matrix(ordered["label_active"]), axis=1) if by_activity else None
+    spend = np.cumsum(matrix(ordered["label_spend_minor"]), axis=1)
+    purchased = np.maximum.accumulate(matrix(ordered["label_purchased"]), axis=1)
+    active = np.maximum.accumulate(matrix(ordered["label_active"]), axis=1) if by_activity else None
     return Fold(origin, keys, spend, purchased, predictions, active=active)
 
 
 def _equals(table: pa.Table, origin: str) -> npt.NDArray[np.bool_]:
     return np.array([place == origin for place in table["origin"].to_pylist()], bool)
-
-
-def _matrix(column: pa.ChunkedArray) -> Floats:
-    """[N, width] of a list column whose lists are all of one length."""
-    flat = column.combine_chunks()
-    return np.asarray(flat.flatten().to_numpy(zero_copy_only=False), np.float64).reshape(len(flat), -1)

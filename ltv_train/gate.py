@@ -16,7 +16,7 @@ from ltv_train.metrics.value import mae, normalised_gini, spearman
 from ltv_train.paired import Differences, Judged, differences
 from ltv_train.predictions import Predictions
 
-BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "anchor")
+BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor")
 BLEND = "blend"
 _NEAR_TIE = 0.002
 """Within this much skill of the best, the blend goes first: it hangs less on the luck of one member."""

@@ -16,9 +16,10 @@ from ltv_train.conformal import CONFORMAL, Corrected, Correction
 from ltv_train.predictions import Predictions, Predictor
 
 KINDS = {
-    "naive": "ltv_train.baselines",
-    "linear_rfm": "ltv_train.baselines",
-    "anchor": "ltv_train.baselines",
+    "naive": "ltv_train.formulas",
+    "linear": "ltv_train.formulas",
+    "cells": "ltv_train.formulas",
+    "anchor": "ltv_train.formulas",
     "boosting": "ltv_train.trees",
     "network": "ltv_train.network",
     "blend": "ltv_train.blend",

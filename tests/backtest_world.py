@@ -14,8 +14,8 @@ from ltv_train.bundle import write
 from ltv_train.candidates import Built, Material
 from ltv_train.config import GateSettings
 from ltv_train.predict import predict
+from ltv_train.prediction_files import write_predictions
 from ltv_train.segments import NEEDED, Known
-from ltv_train.training import write_predictions
 from tests.value_world import some_examples, some_labels, some_material
 
 ORIGINS = ("2026-01-01", "2026-01-29", "2026-02-26")

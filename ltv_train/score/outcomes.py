@@ -17,7 +17,8 @@ from ltv_features.errors import InputMissing
 from ltv_features.ledger import Hop
 from ltv_features.tables import Lake
 from ltv_train import backtest
-from ltv_train.evaluation import Fold, Measures, measure, read_predictions
+from ltv_train.evaluation import Fold, Measures, measure
+from ltv_train.prediction_files import read_predictions
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights
 

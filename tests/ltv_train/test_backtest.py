@@ -14,7 +14,7 @@ from ltv_train.bundle import load
 from ltv_train.config import GateSettings
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.predict import predict
-from ltv_train.training import write_predictions
+from ltv_train.prediction_files import write_predictions
 from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
 from tests.value_world import HORIZONS, some_examples
 

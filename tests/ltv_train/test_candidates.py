@@ -19,7 +19,10 @@ from ltv_train.predictions import Predictions, amounts_through_anchor, chances_t
 from tests.value_world import some_examples, some_labels, some_material
 
 FEW_TREES = BoostingSettings(trees=40, learning_rate=0.1, leaves=7, min_child=10)
-NAMES = ("all_zero", "mean", "last_90_days", "spend_rate", "linear_rfm", "anchor", "boosting_g", "boosting_e")
+NAMES = (
+    *("all_zero", "mean", "last_90_days", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor"),
+    *("boosting_g", "boosting_e"),
+)
 COLUMNS = ("mean", "median", "low", "high", "p_purchase", "p_churn")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ltv_train.backtest import bundle_of
 from ltv_train.config import BoostingSettings, NetworkSettings, RaySettings, TrainSettings
-from ltv_train.evaluation import read_predictions
+from ltv_train.prediction_files import read_predictions
 from ltv_train.training import train_all
 from tests.network_world import DAY, write_world
 
