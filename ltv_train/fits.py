@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ltv_features.errors import LtvError, TrainingFailed
 from ltv_train import checkpoint, data, loop
+from ltv_train.allocator import keep_memory
 from ltv_train.fit import Fit, FitResult, Keeper, Place
 from ltv_train.loop import Learner, Ranks
 from ltv_train.manifest import EVERYBODY, TRAIN, VALIDATION
@@ -51,6 +52,7 @@ def run_all(fits: Sequence[Fit], place: Place, keeper: Keeper) -> list[FitResult
     rank that did not come to a sum in time.
     """
     torch.set_num_threads(1)
+    keep_memory()
     kept = keeper.latest() or {"done": [], "current": None}
     done: list[dict[str, Any]] = kept["done"]
     resumed: dict[str, Any] | None = kept["current"]

@@ -19,7 +19,7 @@ from tests.benchmarks.shard_world import World
 
 MOST_OTHERS = 0.5
 """Cores that others may keep busy before wall times say nothing."""
-_NOISE = 0.05
+NOISE = 0.05
 
 
 def p6a(*, examples: int = 8_192, width: int = 64, rounds: int = 5) -> list[Result]:
@@ -89,7 +89,7 @@ def _turns(ours: Group, theirs: Group, rounds: int, world: World) -> list[tuple[
             assert sum(rank.examples for rank in told) == world.manifest.examples("train"), told
             assert len({(rank.steps, rank.loss) for rank in told}) == 1, told
         losses = [told[0].loss for told in pair]
-        assert abs(losses[0] - losses[1]) <= _NOISE * abs(losses[1]), losses
+        assert abs(losses[0] - losses[1]) <= NOISE * abs(losses[1]), losses
     return turns
 
 

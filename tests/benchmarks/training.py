@@ -23,7 +23,7 @@ from tests.benchmarks.shard_world import World
 
 STEPS = 20_000
 """Far more than any benchmark takes: the learning rate is still warming up."""
-_NOISE = 0.05
+NOISE = 0.05
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def trainee_of(world: World, device: torch.device, **recipe: str) -> Trainee:
 def alike(*trainees: Trainee) -> bool:
     """Whether the losses of the last pass are within noise of each other."""
     losses = [trainee.losses[-1] for trainee in trainees]
-    return all(math.isfinite(loss) for loss in losses) and max(losses) - min(losses) <= _NOISE * abs(losses[0])
+    return all(math.isfinite(loss) for loss in losses) and max(losses) - min(losses) <= NOISE * abs(losses[0])
 
 
 def p6(

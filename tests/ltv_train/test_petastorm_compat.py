@@ -107,5 +107,22 @@ def test_a_reader_left_early_leaves_no_thread_behind(urls: list[str]) -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("taken", [1, 7])
+def test_a_reader_stops_at_once_though_its_threads_sleep_long(urls: list[str], taken: int) -> None:
+    """Left early its thread waits for room, at the end for work: both are woken."""
+    source = row_groups(urls, share=Share(0, 1), seed=1)
+    for _ in range(taken):
+        next(source)
+    time.sleep(0.2)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 0.5 * thread_pool_seconds()
+
+
+def thread_pool_seconds() -> float:
+    """How long a thread of the pool sleeps before it looks whether it is to stop."""
+    return float(petastorm_compat.thread_pool.IO_TIMEOUT_INTERVAL_S)
+
+
 def test_pyarrow_itself_is_untouched() -> None:
     assert pq.ParquetFile.__module__ == "pyarrow.parquet.core"
