@@ -18,6 +18,15 @@ from ltv_features.tables import Lake
 _NAMES = ("category", "brand")
 
 
+def category_names(lake: Lake) -> dict[int, str]:
+    """The name of every category by its number; empty where no item was ever described."""
+    if not lake.exists(ITEMS.name):
+        return {}
+    known = lake.read(ITEMS.name).where(F.col("category").isNotNull())
+    rows = known.groupBy("category_no").agg(F.min("category").alias("name")).collect()
+    return {row["category_no"]: row["name"] for row in rows}
+
+
 def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
     """Packed raw rows as item_id, category, brand, title, `_rules` (why a row is refused) and the row's place."""
     read = Reader(rows)

@@ -84,6 +84,28 @@ class GateSettings(Section):
     max_refit_total_shift: Share = 0.10
 
 
+class ExplainSettings(Section):
+    """How the published score is explained: `customers` are asked about, each part is shuffled `shuffles` times."""
+
+    customers: Positive = 500
+    shuffles: Positive = 3
+    top_customers: Annotated[int, Field(ge=0)] = 10
+
+
+class TrackingSettings(Section):
+    """Where evaluations are noted for people to look at (MLflow): a server, an SQLite file, "" for one below the lake.
+
+    A user and a password for a server come from the environment, as MLFLOW_TRACKING_USERNAME and _PASSWORD. An
+    experiment without a name is called after the lake. Patience: with one request, and with all of them.
+    """
+
+    enabled: bool = True
+    uri: Annotated[str, Field(pattern=r"^$|^https?://[^@/]+(/[^@]*)?$|^sqlite:////.+\.db$")] = ""
+    experiment: str = ""
+    request_seconds: Positive = 5
+    total_seconds: Positive = 60
+
+
 class ScoreSettings(Section):
     """How users are scored and cut into tiers."""
 
@@ -125,6 +147,8 @@ class TrainConfig(Section):
 
     train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()
+    explain: ExplainSettings = ExplainSettings()
+    tracking: TrackingSettings = TrackingSettings()
     score: ScoreSettings = ScoreSettings()
     recommend: RecommendSettings = RecommendSettings()
     export: ExportSettings

@@ -179,6 +179,38 @@ def _unit_square(axes: Axes, diagonal: str = "chance") -> None:
     axes.set_ylim(0, 1.005)
 
 
+def bars(heights: Mapping[str, float], *, unit: str, spread: Mapping[str, float] | None = None) -> str:
+    """One lying bar a name, the first one on top, with its deviation where `spread` is given."""
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(len(heights))[::-1]
+        errors = [spread[name] for name in heights] if spread else None
+        axes.barh(places, list(heights.values()), xerr=errors, color="#8fb7d9", ecolor=_INK)
+        axes.set_yticks(places, list(heights), fontsize=8)
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.set_xlabel(unit)
+
+    return _picture(draw)
+
+
+def strips(points: Mapping[str, tuple[Floats, Floats]], *, unit: str) -> str:
+    """One row of points a name, the first one on top: [N] places, coloured by [N] levels from 0 (low) to 1 (high)."""
+
+    def draw(axes: Axes) -> None:
+        rows = np.arange(len(points))[::-1]
+        for row, (places, levels) in zip(rows, points.values(), strict=True):
+            jitter = np.random.default_rng(1).uniform(-0.3, 0.3, len(places))
+            shown = axes.scatter(places, row + jitter, c=levels, cmap="coolwarm", vmin=0, vmax=1, s=4, linewidths=0)
+        axes.set_yticks(rows, list(points), fontsize=8)
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.set_xlabel(unit)
+        if len(points):
+            bar = axes.figure.colorbar(shown, ax=axes, ticks=[0, 1], shrink=0.6)
+            bar.ax.set_yticklabels(["low", "high"], fontsize=8)
+
+    return _picture(draw)
+
+
 def _name_nights(axes: Axes, nights: Sequence[str]) -> None:
     """Names of at most ten nights below the axis."""
     step = -(-len(nights) // 10)
