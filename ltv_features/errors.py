@@ -63,6 +63,10 @@ class LoaderStuck(TrainingFailed):
     """The loader of training gave nothing for longer than it may take."""
 
 
+class TrackingFailed(LtvError):
+    """An evaluation could not be noted where people look at it: said in the log, and no reason to stop a night."""
+
+
 class BundleRefused(ContractBroken):
     """A model bundle does not match its digests, the schema version, or the shapes it declares."""
 

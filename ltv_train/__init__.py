@@ -2,5 +2,6 @@
 
 Reads: shards, bundles, Delta tables (the latter in `score` only).
 Writes: bundles, reports, scores.
-May import: ltv_features, Torch, Ray, LightGBM, SciPy; Spark in `score` only (pyproject.toml has the table).
+May import: ltv_features, Torch, Ray, LightGBM, SciPy, scikit-learn, MLflow; Spark in `score` only (pyproject.toml
+has the table).
 """
