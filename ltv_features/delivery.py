@@ -9,7 +9,7 @@ import csv
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.csv_records import MAX_FIELD, header_and_rows
-from ltv_features.errors import ContractBroken, InputMissing
+from ltv_features.csv_records import LF, MAX_FIELD, records_in
+from ltv_features.errors import ContractBroken, InputMissing, LtvError
+from ltv_features.files import exists, join
 from ltv_features.parsing import quoted
 from ltv_features.sources import SourceSettings
 
@@ -41,7 +42,8 @@ READING = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert.
+    """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert, of CSV
+    how its lines end.
 
     Of an external Delta table one commit after another is delivered: `version`, its `parts` (None: all of the table at
     that version) and when it was committed.
@@ -55,6 +57,7 @@ class Delivered:
     version: int | None = None
     parts: tuple[str, ...] | None = None
     committed_ts: datetime | None = None
+    line_end: str = LF
 
 
 def find_files(source: str, path: str) -> list[str]:
@@ -73,6 +76,26 @@ def find_files(source: str, path: str) -> list[str]:
         raise InputMissing(f"source {source!r}: no file at {path}; next: check sources.{source}.path")
     scheme = path.split("://")[0] + "://" if "://" in path else ""
     return sorted(scheme + file for file in found)
+
+
+def missing_paths(sources: Mapping[str, SourceSettings]) -> list[LtvError]:
+    """An error for each source that has nothing at its path; of Delta tables at an address only Spark can tell."""
+    problems: list[LtvError] = []
+    for name, source in sources.items():
+        if source.format == "delta":
+            if "://" not in source.path and not exists(join(source.path, "_delta_log")):
+                problems.append(no_table(name, source.path))
+            continue
+        try:
+            find_files(name, source.path)
+        except InputMissing as error:
+            problems.append(error)
+    return problems
+
+
+def no_table(source: str, path: str) -> InputMissing:
+    """What is said where a source of Delta has no table."""
+    return InputMissing(f"source {source!r}: no Delta table at {path}; next: check sources.{source}.path")
 
 
 def look_at(path: str, source: SourceSettings) -> Delivered:
@@ -107,7 +130,7 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
         look = source.csv
         frame = reader.csv(
             place, header=True, multiLine=look.multiline, sep=look.delimiter, quote=look.quote, escape=look.quote,
-            encoding=look.encoding, enforceSchema=True, maxCharsPerColumn=MAX_FIELD,
+            encoding=look.encoding, enforceSchema=True, maxCharsPerColumn=MAX_FIELD, lineSep=file.line_end,
         )  # fmt: skip
     else:
         frame = reader.json(place)
@@ -132,12 +155,13 @@ def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
     look = source.csv
     encoding = "utf-8-sig" if look.encoding.upper() == "UTF-8" else look.encoding
     with fsspec.open(path, "rt", compression="infer", encoding=encoding, errors="replace", newline="\n") as stream:
-        header, rows = header_and_rows(stream, delimiter=look.delimiter, quote=look.quote, multiline=look.multiline)
-    if not header:
+        found = records_in(stream, delimiter=look.delimiter, quote=look.quote, multiline=look.multiline)
+    if not found.header:
         raise ValueError("it is empty, not even a header line")
-    if any("\0" in name for name in header):
+    if any("\0" in name for name in found.header):
         raise ValueError("its header holds NUL bytes")
-    return Delivered(path, _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(header)]), rows)
+    names = _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(found.header)])
+    return Delivered(path, names, found.rows, line_end=found.line_end)
 
 
 def _look_at_json(path: str) -> Delivered:

@@ -12,7 +12,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.delivery import Delivered
+from ltv_features.delivery import Delivered, no_table
 from ltv_features.errors import ContractBroken, InputMissing
 
 _REARRANGE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD CONSTRAINT", "COMPUTE STATS", "FSCK")
@@ -28,7 +28,7 @@ def commits_of(
     ContractBroken when rows were taken back since.
     """
     if not DeltaTable.isDeltaTable(spark, path):
-        raise InputMissing(f"source {name!r}: no Delta table at {path}; next: check sources.{name}.path")
+        raise no_table(name, path)
     table = DeltaTable.forPath(spark, path)
     facts = table.detail().select("id", F.col("properties")["delta.columnMapping.mode"].alias("mapping")).collect()[0]
     if (facts["mapping"] or "none") != "none":

@@ -23,7 +23,7 @@ from ltv_features.config import Rates
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
-from ltv_features.errors import ContractBroken, InputMissing, LtvError
+from ltv_features.errors import ContractBroken, InputMissing, LtvError, RowsUnexplained
 from ltv_features.external import commits_of
 from ltv_features.files import sha256_of
 from ltv_features.parsing import quoted
@@ -90,23 +90,27 @@ def look_over_all(
 
 
 def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> None:
-    """Appends the new files, up to FILES_A_COMMIT in one commit. Raises ContractBroken when one cannot be read."""
+    """Appends the new files, up to FILES_A_COMMIT in one commit.
+
+    Raises ContractBroken when one cannot be read, RowsUnexplained when Spark reads other rows in it than were counted;
+    of the files of that commit none is landed then.
+    """
     for start in range(0, len(landing.files), FILES_A_COMMIT):
         _append(lake, landing.name, landing.source, landing.files[start : start + FILES_A_COMMIT], landed_ts)
 
 
 def unaccounted(lake: Lake, name: str) -> Iterator[tuple[str, ledger.Hop]]:
-    """The landings of a source, newest first, that the ledger does not know yet: digest of the files, and account.
+    """The landings of a source, oldest first, that the ledger does not know yet: digest of the files, and account.
 
     Rows were counted in the files without Spark, and noted with the commit; what was committed is counted in the table.
     """
     table = raw_table(name)
-    for note in lake.notes(table):
-        if not (landed := note.get(_LANDED)):
-            continue
+    landings = [landed for note in lake.notes(table) if (landed := note.get(_LANDED))]
+    known = ledger.digests(lake, job=JOB)
+    for landed in reversed(landings):
         digest = digest_of(JOB, sorted(landed))
-        if ledger.knows(lake, job=JOB, input_digest=digest):
-            return
+        if digest in known:
+            continue
         committed = lake.read(table).where(F.col("_file_sha256").isin(list(landed))).count()
         yield digest, ledger.Hop(f"{name}: files to {table}", sum(landed.values()), committed)
 
@@ -127,6 +131,8 @@ def _append(
         try:
             rows = [_with_extra(read_file(lake.spark, f, source), digest, f, landed_ts) for digest, f in files]
             whole = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)
+            if source.format in ("csv", "jsonl"):
+                _hold_read(name, whole, files)
             extra = [column.name for column in RAW_EXTRA]
             whole = whole.select(*[quoted(column) for column in whole.columns if column not in extra], *extra)
             lake.append(_as_landed_before(lake, name, whole), raw_table(name), app=app, version=1, note=note)
@@ -138,6 +144,20 @@ def _append(
                 f"{' and more' if len(files) > 3 else ''}: {_first_cause(error)}; "
                 "next: deliver the file again, or look at the folder of the table"
             ) from error
+
+
+def _hold_read(name: str, rows: DataFrame, files: Sequence[tuple[str, Delivered]]) -> None:
+    """Nothing where Spark reads as many rows of each file as were counted in it. Raises RowsUnexplained where not."""
+    counts = rows.groupBy("_file_sha256").count().collect()
+    read = {row["_file_sha256"]: row["count"] for row in counts}
+    other = [(f, read.get(digest, 0)) for digest, f in files if read.get(digest, 0) != f.rows]
+    if other:
+        wrong = [f"{f.path}: expected {f.rows} rows, actual {rows_read}" for f, rows_read in other]
+        raise RowsUnexplained(
+            f"source {name!r}: Spark reads other rows than were counted in {len(wrong)} file(s), nothing of them was "
+            f"landed: {'; '.join(wrong[:5])}{' and more' if len(wrong) > 5 else ''}; next: deliver the file again, "
+            "or correct delimiter, quote, multiline and encoding of the source"
+        )
 
 
 def _with_extra(rows: DataFrame, digest: str, file: Delivered, landed_ts: datetime) -> DataFrame:

@@ -65,6 +65,14 @@ def holds(lake: Lake, *, job: str, as_of: date, input_digest: str) -> bool:
     return bool(_recorded(lake, job, as_of, input_digest))
 
 
+def digests(lake: Lake, *, job: str) -> set[str]:
+    """The inputs of which the account of a job is there, whatever the night."""
+    if not lake.exists(LEDGER.name):
+        return set()
+    rows = lake.read(LEDGER.name).where(F.col("job") == job).select("input_digest").distinct().collect()
+    return {row["input_digest"] for row in rows}
+
+
 def knows(lake: Lake, *, job: str, input_digest: str) -> bool:
     """Whether the account of a job's input is there, whatever the night."""
     if not lake.exists(LEDGER.name):

@@ -1,16 +1,20 @@
-"""Records of delimited text are counted without Spark, and a quote that nobody closes is refused with its line."""
+"""Records of delimited text are counted without Spark; a quote nobody closes and mixed line ends are refused by line."""
 
 import io
 
 import pytest
 
-from ltv_features.csv_records import header_and_rows
+from ltv_features.csv_records import Records, records_in
+
+
+def read(text: str, *, multiline: bool = True) -> Records:
+    return records_in(io.StringIO(text, newline="\n"), delimiter=",", quote='"', multiline=multiline)
 
 
 def counted(text: str, *, multiline: bool = True) -> int:
-    header, rows = header_and_rows(io.StringIO(text, newline="\n"), delimiter=",", quote='"', multiline=multiline)
-    assert header == ["a", "b", "c"]
-    return rows
+    records = read(text, multiline=multiline)
+    assert records.header == ("a", "b", "c")
+    return records.rows
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,34 @@ def test_a_quote_that_is_not_closed_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"line 3: a quote is not closed, [2-4] lines would become one record"):
         counted(text)
     assert counted(text, multiline=False) == text.count("\n") - 1
+
+
+@pytest.mark.parametrize("multiline", [True, False])
+def test_how_lines_end_is_told(multiline: bool) -> None:
+    assert read("a,b,c", multiline=multiline).line_end == "\n"
+    assert read("a,b,c\n1,2,3\n4,5,6", multiline=multiline).line_end == "\n"
+    assert read("a,b,c\r\n1,2,3\r\n4,5,6", multiline=multiline).line_end == "\r\n"
+
+
+@pytest.mark.parametrize("multiline", [True, False])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a,b,c\r\n1,2,3\n4,5,6\n", "line 2 ends in LF, the lines before it in CRLF"),
+        ("a,b,c\n1,2,3\n4,5,6\r\n", "line 3 ends in CRLF, the lines before it in LF"),
+        ("a,b,c\n1,2,3\n\r\n4,5,6\n", "line 3 ends in CRLF"),
+        ("a,b,c\n1,2,3\r4,5,6\n", "line 2 holds a carriage return"),
+        ("a,b,c\r1,2,3\r4,5,6\r", "line 1 holds a carriage return"),
+        ("a,b,c\r\n1,2,3\r\r\n4,5,6\r\n", "line 2 holds a carriage return"),
+    ],
+)
+def test_lines_that_end_in_different_ways_are_refused_with_the_first_that_differs(
+    text: str, complaint: str, multiline: bool
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        read(text, multiline=multiline)
+
+
+def test_line_breaks_of_any_kind_may_stand_in_quotes() -> None:
+    assert counted('a,b,c\r\n1,"two\nlines",3\r\n4,"a\rb",6\r\n') == 2
+    assert counted('a,b,c\n1,"two\r\nlines",3\n4,"a\rb",6\n') == 2

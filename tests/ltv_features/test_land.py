@@ -12,7 +12,7 @@ from delta.tables import DeltaTable
 
 from ltv_features import ledger
 from ltv_features.columns import needed_columns
-from ltv_features.errors import ContractBroken, ExportRefused, InputMissing, hold
+from ltv_features.errors import ContractBroken, ExportRefused, InputMissing, RowsUnexplained, hold
 from ltv_features.first_event import hold_something_before
 from ltv_features.land import JOB, land, look_over, look_over_all, raw_table, unaccounted
 from ltv_features.sources import Csv, EventColumns, EventMapping, ItemMapping, Lookup, SourceSettings
@@ -37,7 +37,7 @@ def landed(
     """The raw rows of source `s` after landing `path`, by file and row number, without digest and landing time."""
     source = SourceSettings(path=str(path), format=format, csv=Csv(**csv))  # type: ignore[arg-type]
     land(lake, look_over(lake, "s", source, needed=needed), landed_ts=LANDED)
-    assert next(unaccounted(lake, "s"))[1].unexplained == 0
+    assert [hop.unexplained for _, hop in unaccounted(lake, "s")][-1] == 0
     rows = lake.read(raw_table("s")).orderBy("_file_sha256", "_row_number").drop("_file_sha256", "_landed_ts").collect()
     return [row.asDict() for row in rows]
 
@@ -256,7 +256,23 @@ def test_a_landing_that_was_killed_before_its_account_is_accounted_for_by_the_ne
     ledger.record(lake, job=JOB, as_of=date(2026, 1, 2), input_digest=digest, run_id="r", hops=[hop])
     deliver("two.csv", 2)  # killed before its account
     deliver("three.csv", 3)
-    assert [(hop.rows_in, hop.rows_out) for _, hop in unaccounted(lake, "s")] == [(3, 3), (2, 2)]
+    assert [(hop.rows_in, hop.rows_out) for _, hop in unaccounted(lake, "s")] == [(2, 2), (3, 3)]
+
+
+def test_of_a_landing_in_many_commits_none_is_left_without_an_account_wherever_it_is_killed(
+    lake: Lake, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltv_features.land.FILES_A_COMMIT", 1)
+    for rows in (1, 2, 3):
+        (inbox / f"{rows}.csv").write_text("a\n" + f"{rows}\n" * rows)
+    land(lake, look_over(lake, "s", SourceSettings(path=str(inbox), format="csv"), needed=()), landed_ts=LANDED)
+    accounted = set()
+    for _ in range(3):  # each run is killed after its first account
+        digest, hop = next(unaccounted(lake, "s"))
+        ledger.record(lake, job=JOB, as_of=date(2026, 1, 2), input_digest=digest, run_id="r", hops=[hop])
+        accounted.add(hop.rows_in)
+    assert accounted == {1, 2, 3}
+    assert not list(unaccounted(lake, "s"))
 
 
 def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> None:
@@ -268,7 +284,7 @@ def test_parquet_says_itself_how_many_rows_it_has(lake: Lake, inbox: Path) -> No
     assert hop.rows_in == 3
 
 
-AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\r\n10,11,12'
+AWKWARD = 'a,b,c\n1,19" screen,3\n\n   \n4,"x"y,6\n5\n"one\ntwo",8,"9"\n10,11,12'
 
 
 def test_blank_lines_of_json_are_no_rows_and_an_array_is_refused(lake: Lake, inbox: Path) -> None:
@@ -283,15 +299,29 @@ def test_blank_lines_of_json_are_no_rows_and_an_array_is_refused(lake: Lake, inb
             landed(lake, inbox, "jsonl")
 
 
-@pytest.mark.parametrize(("multiline", "rows"), [(True, 6), (False, 6)])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("multiline", [True, False])
 def test_spark_reads_as_many_rows_as_were_counted_in_an_awkward_file(
-    lake: Lake, inbox: Path, multiline: bool, rows: int
+    lake: Lake, inbox: Path, multiline: bool, line_end: str
 ) -> None:
-    (inbox / "a.csv").write_text(AWKWARD, newline="")
-    source = SourceSettings(path=str(inbox), format="csv", csv=Csv(multiline=multiline))
-    land(lake, look_over(lake, "s", source, needed=()), landed_ts=LANDED)
-    [(_, hop)] = unaccounted(lake, "s")
-    assert (hop.rows_in, hop.unexplained) == (rows, 0)
+    (inbox / "a.csv").write_text(AWKWARD, newline=line_end)
+    rows = landed(lake, inbox, multiline=multiline)
+    assert [row["a"] for row in rows][-2:] == (["one" + line_end + "two", "10"] if multiline else ['two"', "10"])
+    assert (len(rows), rows[-1]["c"], rows[-2]["c"]) == (6, "12", "9" if multiline else None)
+
+
+@pytest.mark.parametrize("multiline", [True, False])
+def test_lines_that_end_in_different_ways_are_refused_by_line_and_the_corrected_file_lands(
+    lake: Lake, inbox: Path, multiline: bool
+) -> None:
+    rows = [f"u{number},2026-01-01,{number}" for number in range(60)]
+    (inbox / "a.csv").write_text("who,when,paid\r\n" + "\n".join(rows) + "\n", newline="")
+    with pytest.raises(ContractBroken, match=r"a\.csv: .*line 2 ends in LF, the lines before it in CRLF.*; next: "):
+        landed(lake, inbox, multiline=multiline)
+    assert not lake.exists(raw_table("s"))
+    (inbox / "a.csv").write_text("who,when,paid\r\n" + "\r\n".join(rows) + "\r\n", newline="")
+    told = landed(lake, inbox, multiline=multiline)
+    assert [(row["who"], row["paid"], row["_corrupt"]) for row in told] == [(f"u{n}", str(n), None) for n in range(60)]
 
 
 def test_a_quote_that_nobody_closes_is_refused_with_its_line_and_can_be_read_line_by_line(
@@ -310,13 +340,15 @@ def test_a_quote_that_nobody_closes_is_refused_with_its_line_and_can_be_read_lin
     assert [row["user"] for row in rows if row["_corrupt"]] == ["u2"]
 
 
-def test_rows_that_spark_did_not_read_are_missed(lake: Lake, inbox: Path) -> None:
+@pytest.mark.parametrize("left", ["a,b\n1,2\n", ""])
+def test_rows_that_spark_does_not_read_are_missed_before_anything_is_landed(lake: Lake, inbox: Path, left: str) -> None:
     (inbox / "a.csv").write_text("a,b\n1,2\n3,4\n")
+    (inbox / "b.csv").write_text("a,b\n1,2\n")
     looked = look_over(lake, "s", SourceSettings(path=str(inbox), format="csv"), needed=())
-    (inbox / "a.csv").write_text("a,b\n1,2\n")
-    land(lake, looked, landed_ts=LANDED)
-    [(_, hop)] = unaccounted(lake, "s")
-    assert hop.unexplained == 1
+    (inbox / "a.csv").write_text(left)
+    with pytest.raises(RowsUnexplained, match=rf"1 file.*a\.csv: expected 2 rows, actual {len(left) // 8}; next"):
+        land(lake, looked, landed_ts=LANDED)
+    assert not lake.exists(raw_table("s"))
 
 
 @pytest.mark.parametrize(("said", "read"), [("latin-1", "ISO-8859-1"), ("cp1252", "windows-1252"), ("utf8", "UTF-8")])
