@@ -24,11 +24,21 @@ def model_rows(lake: Lake) -> list[Mapping[str, Any]]:
     return [row.asDict() for row in lake.read(MODELS.name).orderBy("promotion_no").collect()]
 
 
+_SAME = ("as_of", "purpose", "digest", "input_digest")
+"""What tells one promotion from another: a job that was killed after it and runs again says the same."""
+
+
 def promote(lake: Lake, row: Mapping[str, Any]) -> None:
-    """Writes a row of `model_row` as the latest promotion, and the note of it that training reads."""
-    number = max((known["promotion_no"] for known in model_rows(lake)), default=0) + 1
-    rows = lake.spark.createDataFrame([{**row, "promotion_no": number}], spark_schema(MODELS))
-    lake.upsert(rows, MODELS)
+    """Writes a row of `model_row` as the latest promotion, and the note of it that training reads.
+
+    Where that promotion serves already only the note is written: a job may have been killed between the two.
+    """
+    known = model_rows(lake)
+    serves = production(known, row["as_of"], row["purpose"])
+    if serves is None or any(serves[name] != row[name] for name in _SAME):
+        number = max((each["promotion_no"] for each in known), default=0) + 1
+        rows = lake.spark.createDataFrame([{**row, "promotion_no": number}], spark_schema(MODELS))
+        lake.upsert(rows, MODELS)
     promoted.note(lake.root, row)
 
 
@@ -60,7 +70,9 @@ def follow(
         promote(lake, row(bundle=where, digest=digest, name=name, grade=verdict.grade, reason=verdict.reason))
         return
     before, now = served_before(lake, as_of, VALUE), production(model_rows(lake), as_of, VALUE)
-    if before is not None and now is not None and before["digest"] != now["digest"]:
+    if before is None or now is None:
+        return
+    if before["digest"] != now["digest"] or now["input_digest"] == input_digest:
         reason = f"back to the model of {before['as_of']}: {verdict.reason}"
         back = {name: before[name] for name in ("bundle", "digest", "name", "grade")}
         promote(lake, row(**back, reason=reason))
@@ -89,9 +101,7 @@ def promote_recommender(lake: Lake, as_of: date, *, run_id: str) -> None:
         input_digest=digest,
         run_id=run_id,
     )
-    serves = production(model_rows(lake), as_of, "recommender")
-    if serves is None or (serves["as_of"], serves["digest"]) != (as_of, told["bundle"]):
-        promote(lake, row)
+    promote(lake, row)
 
 
 def recommendations_expected(lake: Lake, as_of: date) -> bool:

@@ -50,6 +50,29 @@ def test_a_second_verdict_that_holds_takes_the_first_one_back(lake: Lake) -> Non
     assert (last["as_of"], last["reason"]) == (TONIGHT, "back to the model of 2026-04-01: a reason")
 
 
+@pytest.mark.parametrize("tonight", ["d2", None])
+def test_a_verdict_that_was_killed_before_its_note_promotes_once_and_writes_the_note(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, tonight: str | None
+) -> None:
+    judged(lake, YESTERDAY, "d1")
+    if tonight is None:
+        judged(lake, TONIGHT, "d2")  # to be taken back
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(production.promoted, "note", killed)
+    with pytest.raises(KeyboardInterrupt):
+        judged(lake, TONIGHT, tonight, again="again")
+    monkeypatch.undo()
+    rows, version = production.model_rows(lake), lake.version("models")
+    judged(lake, TONIGHT, tonight, again="again")
+    assert (production.model_rows(lake), lake.version("models")) == (rows, version)
+    noted = production.promoted.noted_before(lake.root, date(2026, 4, 3), "value")
+    assert noted is not None
+    assert (noted["as_of"], noted["digest"]) == (str(TONIGHT), tonight or "d1")
+
+
 def test_promotions_are_numbered_and_an_earlier_bundle_can_serve_again(lake: Lake, spark: SparkSession) -> None:
     for digest, again in (("d1", ""), ("d2", "b"), ("d1", "")):
         judged(lake, TONIGHT, digest, again=again)
