@@ -36,8 +36,8 @@ def main(run: Run) -> None:
     committed = lake.read(table.name).where(night)
     sources = {row["score_source"]: row["count"] for row in committed.groupBy("score_source").count().collect()}
     hop = ledger.Hop("eligible users to scores", states.count(), sum(sources.values()), {})
+    users.note_poison(lake, committed, run.as_of, digest)  # before the account, which says that all is done
     ledger.record(lake, job="score_users", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
-    users.note_poison(lake, committed, run.as_of, digest)
     files.remove_folder(staged)
     log.info("%s users scored by %s (%s): %s", f"{hop.rows_out:,}", model["name"], model["digest"], sources)
 

@@ -113,6 +113,27 @@ def test_who_makes_the_model_fail_has_a_row_and_a_note_in_quarantine(
     assert there.read("quarantine").count() == before
 
 
+def test_a_note_in_quarantine_is_not_lost_when_the_job_is_killed_beside_its_account(
+    spark: SparkSession, scored_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_world(scored_world, tmp_path / "world")
+    there = run_in(folder, spark).lake
+    DeltaTable.forPath(spark, there.path("scores")).update("user_id = 'anna'", {"score_source": F.lit("fallback")})
+    DeltaTable.forPath(spark, there.path("ledger")).delete("job = 'score_users'")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("ltv_train.score.users.note_poison", "ltv_features.ledger.record"):
+        monkeypatch.setattr(step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            score_users.main(run_in(folder, spark))
+        monkeypatch.undo()
+    score_users.main(run_in(folder, spark))
+    noted = there.read("quarantine").where(F.col("source") == users.QUARANTINED_BY)
+    assert [row.reason for row in noted.collect()] == ["model_failed"]
+
+
 def test_a_model_of_other_horizons_is_refused(lake: Lake) -> None:
     scorer = users.scorer_of(serving(lake, NIGHT, "value"), lake.root, NIGHT, ShopSettings())
     users.hold_horizons(scorer, [30, 90])
