@@ -1,4 +1,4 @@
-"""Before a new lake is begun: does anything in the first delivery lie before the night?"""
+"""Before anything is landed: does anything that is known, or in what was delivered, lie before the night?"""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import happened_before
 from ltv_features.contract import EVENTS
 from ltv_features.delivery import READING, read_file
 from ltv_features.errors import InputMissing
@@ -16,12 +17,13 @@ from ltv_features.tables import Lake
 
 
 def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date, *, earliest: str) -> None:
-    """Nothing where a first delivery holds an event before `as_of`, or no time that could be read here.
+    """Nothing where `events` or a new file holds an event before `as_of`, or no time that could be read here.
 
-    Times before the day `earliest` are no events: ingest refuses them. Not asked once there are events. Raises
-    InputMissing where all lie at or after `as_of`.
+    Times before the day `earliest` are no events: ingest refuses them. Files that are landed already and not ingested
+    yet are for ingest to judge. Raises InputMissing where all lie at or after `as_of`.
     """
-    if lake.exists(EVENTS.name):
+    there = lake.exists(EVENTS.name)
+    if there and not happened_before(lake.read(EVENTS.name), as_of).isEmpty():
         return
     found: list[datetime] = []
     for landing in landings:
@@ -31,10 +33,10 @@ def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date, 
         if first is None or first.date() < as_of:
             return
         found.append(first)
+    if there:
+        found += [row[0] for row in lake.read(EVENTS.name).agg(F.min("event_ts")).collect() if row[0]]
     if found:
-        raise InputMissing(
-            f"no event before {as_of}: the earliest one delivered is of {min(found)} UTC; next: a later --as-of"
-        )
+        raise InputMissing(f"no event before {as_of}: the earliest one is of {min(found)} UTC; next: a later --as-of")
 
 
 def _first_event(spark: SparkSession, landing: Landing, earliest: str) -> datetime | None:

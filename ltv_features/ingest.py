@@ -25,6 +25,7 @@ from ltv_features.errors import InputMissing, RowsUnexplained, TooManyBadRows
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, knows, record
 from ltv_features.quality import Delivered
+from ltv_features.recount import ROWS, recount_events
 from ltv_features.schemas import conform
 from ltv_features.sieve import Sieved, sieve_events, sieve_items, sieve_links, sieve_users
 from ltv_features.tables import Lake
@@ -57,6 +58,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
+    recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
     deliveries = {name: delivery_of(lake, settings, name) for name in _mapped(settings)}
     digest = _digest(lake, settings, deliveries)
     new = [d for d in deliveries.values() if settings.sources[d.source].events and d.is_new]
@@ -84,6 +86,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> 
         fix_unit(lake.root, settings.shop)
         for sieved in events:
             append_events(lake, sieved, deliveries[sieved.source])
+        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
     finally:
         lake.spark.catalog.clearCache()
     return hops
@@ -243,7 +246,7 @@ def append_events(lake: Lake, sieved: Sieved, delivery: Delivery) -> None:
     rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
     lake.append(
         rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by,
-        note={"source": delivery.source, "mapping": delivery.mapping},
+        note={"source": delivery.source, "mapping": delivery.mapping, ROWS: sieved.counts.get(KEPT, 0)},
     )  # fmt: skip
     after = lake.version(EVENTS.name)
     start = -1 if before is None else before

@@ -17,6 +17,7 @@ from ltv_features.errors import InputMissing, RowsUnexplained
 from ltv_features.ingest import Delivery, append_events, delivery_of, write_items
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, record
+from ltv_features.recount import recount_events
 from ltv_features.sieve import sieve_events
 from ltv_features.tables import Lake
 
@@ -54,6 +55,7 @@ def replay(lake: Lake, settings: FeatureConfig, name: str, *, as_of: date, run_i
             write_items(lake, [], [sieved])
             record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=[hop])
             append_events(lake, sieved, Delivery(name, delivery.mapping, app, 1, None))
+        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
         still = sieved.quarantine().drop("raw_version").join(held, on=["source", "file_sha256", "row_number"])
         lake.replace(
             still.select(*QUARANTINE.column_names), QUARANTINE, as_of=as_of, input_digest=digest,

@@ -221,6 +221,10 @@ class Lake:
         """What the commits of a table noted, newest first; nothing where there is no table."""
         return (commit.note for commit in self._commits(name))
 
+    def history(self, name: str, latest: int) -> tuple[commits.Commit, ...]:
+        """The commits of a table up to version `latest`, newest first."""
+        return commits.commits(self.spark, self.path(name), self.table_id(name), latest)
+
     def last_note(self, name: str, key: str, value: str) -> Note:
         """The newest note of a commit that says `value` of `key`; an empty one when there is none."""
         return next((note for note in self.notes(name) if note.get(key) == value), {})
@@ -235,9 +239,7 @@ class Lake:
 
     def _commits(self, name: str) -> tuple[commits.Commit, ...]:
         version = self.version(name)
-        if version is None:
-            return ()
-        return commits.commits(self.spark, self.path(name), self.table_id(name), version)
+        return () if version is None else self.history(name, version)
 
 
 def _as_text(table: Table) -> Any:

@@ -1,4 +1,4 @@
-"""Records of delimited text are counted without Spark; a quote nobody closes and mixed line ends are refused by line."""
+"""Records of delimited text are counted without Spark; open quotes and mixed line ends are refused by line."""
 
 import io
 

@@ -34,9 +34,9 @@ def test_every_row_is_an_event_a_duplicate_quarantined_or_anonymous(orders: Shop
         "u2,2026-01-02",
         '{"who":"u2","when":"soon","bill":"b3","sku":"s1","paid":"1"}',
     ]
-    ledger = orders.lake.read("ledger").collect()
-    assert [(row["job"], row["hop"], row["rows_in"], row["rows_out"]) for row in ledger] == [
-        ("ingest_events", "orders", 5, 2)
+    assert orders.column("ledger", "job", "hop", "rows_in", "rows_out") == [
+        ("ingest_events", "orders", 5, 2),
+        ("ingest_events", "orders: events committed", 2, 2),
     ]
 
 
@@ -131,6 +131,25 @@ def test_features_before_any_event_are_refused_and_nothing_is_written(orders: Sh
     with pytest.raises(InputMissing, match="no event is known before 2026-01-01"):
         main(Run(settings, date(2026, 1, 1), "r1", orders.lake.spark))
     assert not orders.lake.exists("user_state")
+
+
+def test_a_night_before_everything_that_is_known_is_refused_before_anything_is_landed(orders: Shop) -> None:
+    from jobs._entry import Run, Settings
+    from jobs.land_files import main
+
+    orders.deliver("orders", HEADER + "u1,2026-01-05,b1,s1,1\n")
+    orders.run()
+    before = orders.lake.version("raw_orders")
+    (orders.folder / "orders" / "more.txt").write_text(HEADER + "u1,2026-01-04,b2,s1,1\n")
+    (orders.folder / "suppression.csv").write_text("user_id\nu9\n")
+    export = {"folder": "e", "suppression": str(orders.folder / "suppression.csv")}
+    settings = Settings.model_validate({**orders.settings.model_dump(), "export": export})
+    with pytest.raises(InputMissing, match="no event before 2026-01-03: the earliest one is of 2026-01-04 00:00:00"):
+        main(Run(settings, date(2026, 1, 3), "r1", orders.lake.spark))
+    assert orders.lake.version("raw_orders") == before
+    main(Run(settings, date(2026, 1, 5), "r1", orders.lake.spark))
+    with pytest.raises(InputMissing, match="the earliest one is of 2026-01-05 00:00:00"):
+        main(Run(settings, date(2026, 1, 5), "r1", orders.lake.spark))
 
 
 def test_the_ingest_job_runs_from_a_configuration(orders: Shop) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ltv_features.errors import RowsUnexplained
 from ltv_features.tables import Lake
 from tests.ingest_shop import HEADER, ORDERS, Shop
 
@@ -88,3 +89,46 @@ def test_killed_anywhere_and_run_again_equals_one_clean_run(
     torn.run()
     assert tables_of(torn) == tables_of(clean)
     assert torn.run() == {}
+
+
+def recounted(shop: Shop) -> list[tuple[int, int]]:
+    """Rows noted and rows found of every commit of events that was counted again."""
+    rows = shop.lake.read("ledger").where("hop = 'orders: events committed'").collect()
+    return [(row["rows_in"], row["rows_out"]) for row in rows]
+
+
+def test_a_commit_of_events_that_nobody_counted_again_is_counted_by_the_next_run(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}})
+    shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu2,2026-01-02,b2,s2,2\n")
+    arm(monkeypatch, "events", after=True)
+    with pytest.raises(Killed):
+        shop.run()
+    monkeypatch.undo()
+    assert recounted(shop) == []
+    assert shop.run() == {}
+    assert recounted(shop) == [(2, 2)]
+
+
+def test_events_that_got_lost_in_a_run_that_was_killed_are_missed_by_every_run_after_it(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}})
+    shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu2,2026-01-02,b2,s2,2\n")
+    whole = Lake.append
+
+    def lossy(lake: Lake, rows: Any, *rest: Any, **more: Any) -> None:
+        whole(lake, rows.limit(1), *rest, **more)
+        raise Killed
+
+    monkeypatch.setattr(Lake, "append", lossy)
+    with pytest.raises(Killed):
+        shop.run()
+    monkeypatch.undo()
+    for _ in range(2):
+        with pytest.raises(RowsUnexplained, match=r"expected 2 events in version 0 of .*events, actual 1; next: move"):
+            shop.run()
+    (tmp_path / "lake" / "events").rename(tmp_path / "moved")
+    assert shop.run() == {"orders": (2, 2, {})}
+    assert recounted(shop) == [(2, 2)]

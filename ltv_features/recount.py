@@ -1,0 +1,44 @@
+"""Every commit of events counted again, also that of a run that was killed before it could: each once, in the ledger.
+
+A commit notes how many rows it was meant to bring. What it brought is counted in the committed table, at the end of the
+run that made it or at the beginning of the next one.
+"""
+
+from datetime import date
+
+from pyspark.sql import functions as F
+
+from ltv_features import ledger
+from ltv_features.contract import EVENTS
+from ltv_features.digest import digest_of
+from ltv_features.errors import RowsUnexplained
+from ltv_features.ledger import Hop
+from ltv_features.tables import Lake
+
+ROWS = "rows"
+"""In the note of a commit: how many events it is meant to bring."""
+
+
+def recount_events(lake: Lake, *, job: str, as_of: date, run_id: str) -> None:
+    """Counts the commits of `events` that the ledger does not know as counted, the oldest first, and records each.
+
+    Raises RowsUnexplained where one brought more or fewer rows than it notes; it is counted again in every run, until
+    the table is made anew.
+    """
+    if (version := lake.version(EVENTS.name)) is None:
+        return
+    table_id, known = lake.table_id(EVENTS.name), ledger.digests(lake, job=job)
+    for commit in reversed(lake.history(EVENTS.name, version)):
+        note = commit.note
+        digest = digest_of("recount", table_id, commit.version)
+        if ROWS not in note or digest in known:
+            continue
+        came = lake.feed(EVENTS.name, commit.version - 1, commit.version).where(F.col("_change_type") == "insert")
+        hop = Hop(f"{note['source']}: events committed", note[ROWS], came.count())
+        if hop.unexplained:
+            raise RowsUnexplained(
+                f"source {note['source']!r}: expected {hop.rows_in} events in version {commit.version} of "
+                f"{lake.path(EVENTS.name)}, actual {hop.rows_out}; next: move that table away and run again, all of it "
+                "is made anew from the raw tables"
+            )
+        ledger.record(lake, job=job, as_of=as_of, input_digest=digest, run_id=run_id, hops=[hop])
