@@ -16,19 +16,22 @@ from jobs import (
     publish_night,
     recommend_items,
     score_users,
+    show_night,
     train,
     train_recommender,
 )
 from jobs._entry import Run
+from ltv_features import controls
+from ltv_features.contract import EVENT_TYPES
 from ltv_features.tables import Lake
-from tests.tiny_world import AS_OF, settings_of, write_shop
+from tests.tiny_world import AS_OF, settings_of, write_future, write_plain_shop, write_shop
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 PREPARE = (land_files, ingest_events, build_features, build_examples)
 LEARN = (train, train_recommender, evaluate)
 DELIVER = (score_users, recommend_items, publish_night, export_crm)
-TABLES = ("raw_orders", "events", "items", "user_state", "user_items", "scores", "recommendations", "nights", "models")
+REFUSED = "c00001,soon,o_bad,i00001,1,1.00\n"
 
 
 def night(spark: SparkSession, config: Path, jobs=PREPARE + LEARN + DELIVER, run_id: str = "test") -> Lake:
@@ -49,8 +52,15 @@ def rows_of(lake: Lake, table: str) -> list[str]:
 @pytest.fixture(scope="module")
 def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
     """A shop whose night has been run once."""
-    config = write_shop(tmp_path_factory.mktemp("shop"))
-    return config, night(spark, config)
+    config = write_shop(tmp_path_factory.mktemp("shop"), planted=REFUSED)
+    lake = night(spark, config)
+    controls.say(lake, AS_OF, controls.NIGHT, controls.RELEASE, reason="looked at", who="a person")
+    return config, lake
+
+
+def tables_of(lake: Lake) -> list[str]:
+    """Every table of the lake."""
+    return sorted(log.parent.name for log in Path(lake.root).glob("*/_delta_log"))
 
 
 def test_every_known_user_has_one_score_with_numbers_that_make_sense(shop):
@@ -89,18 +99,41 @@ def test_every_hop_of_the_ledger_adds_up(shop):
 
 def test_the_second_run_adds_no_row_and_no_version(spark, shop):
     config, lake = shop
-    before = {name: (lake.version(name), rows_of(lake, name)) for name in TABLES}
+    assert {*tables_of(lake)} >= {
+        "controls", "crm_export", "events", "items", "ledger", "models", "nights", "quality", "quarantine",
+        "raw_orders", "raw_views", "recommendations", "scores", "user_items", "user_state",
+    }  # fmt: skip
+    before = {name: (lake.version(name), rows_of(lake, name)) for name in tables_of(lake)}
     night(spark, config, run_id="again")
-    assert {name: (lake.version(name), rows_of(lake, name)) for name in TABLES} == before
+    assert {name: (lake.version(name), rows_of(lake, name)) for name in tables_of(lake)} == before
 
 
-def test_orders_planted_at_and_after_as_of_change_no_bit_of_model_scores_or_recommendations(spark, shop, tmp_path):
+def test_a_night_is_shown_with_its_numbers_and_where_its_files_lie(spark, shop, capsys):
+    config, lake = shop
+    night(spark, config, jobs=(show_night,))
+    told = capsys.readouterr().out
+    landed = sum(lake.read(name).count() for name in ("raw_orders", "raw_views"))
+    lines = {tuple(line.split()) for line in told.splitlines()}
+    assert ("night", str(AS_OF)) in lines
+    assert ("rows", "landed", f"{landed:,}") in lines
+    assert ("users", "scored", f"{lake.read('scores').count():,}") in lines
+    assert "Recall@20" in told
+    files = [Path(line[1]) for line in lines if line and line[0] in ("report", "export")]
+    assert {file.name for file in files} == {"evaluation.html", "manifest.json", "part-00000.csv"}
+    assert all(file.exists() for file in files)
+
+
+def test_whatever_is_planted_at_and_after_as_of_changes_no_bit_of_scores_or_recommendations(spark, shop, tmp_path):
     _, lake = shop
     at = f"{AS_OF} 00:00:00.000000Z"
     planted = f"c00001,{at},o_future1,i00001,1,9999.00\nc_new,{AS_OF} 09:00:00.000000Z,o_future2,i_new,3,50.00\n"
-    other = write_shop(tmp_path, planted=planted)
+    other = write_shop(tmp_path, planted=REFUSED + planted)
+    more = write_future(other)
     with_future = night(spark, other, PREPARE + LEARN + (score_users, recommend_items), run_id="planted")
-    assert with_future.read("events").count() == lake.read("events").count() + 2
+    events = with_future.read("events")
+    assert events.count() == lake.read("events").count() + 2 + more
+    assert {row.event_type for row in events.where(F.col("event_ts") >= F.lit(AS_OF)).collect()} == {*EVENT_TYPES}
+    assert with_future.read("users").count() == 6
     assert rows_of(with_future, "user_state") == rows_of(lake, "user_state")
     without_names = [name for name in lake.read("scores").columns if name != "input_digest"]
     ours, theirs = (
@@ -108,3 +141,18 @@ def test_orders_planted_at_and_after_as_of_change_no_bit_of_model_scores_or_reco
     )
     assert ours == theirs
     assert rows_of(with_future, "recommendations") == rows_of(lake, "recommendations")
+
+
+def test_a_shop_without_items_order_ids_and_times_of_day_goes_all_the_way(spark, tmp_path, caplog):
+    config = write_plain_shop(tmp_path)
+    caplog.set_level("INFO")
+    lake = night(spark, config)
+    known = {row.user_id for row in lake.read("user_state").select("user_id").collect()}
+    scored = [row.user_id for row in lake.read("scores").collect()]
+    assert sorted(scored) == sorted(known)
+    assert not lake.exists("recommendations")
+    assert len([line for line in caplog.messages if line.startswith("no recommendations: ")]) == 1
+    exported = lake.read("crm_export").collect()
+    assert {row.user_id for row in exported} == known - {"c00003"}
+    assert {row.top_items for row in exported} == {None}
+    assert list((tmp_path / "export" / "crm").glob("*/manifest.json"))

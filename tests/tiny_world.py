@@ -3,9 +3,12 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from jobs._entry import Settings
+from ltv_features.contract import EVENT_TYPES
 from ltv_features.strict import load
 from ltv_features.synthetic import World, make_world
 
@@ -88,6 +91,76 @@ top_k = 5
 folder = "export"
 suppression = "suppression.csv"
 """
+
+
+ANYTHING = """
+[sources.tracking]
+path = "tracking/*.csv"
+format = "csv"
+[sources.tracking.events]
+history = true
+event_types = {types}
+[sources.tracking.events.columns]
+user = "customer"
+time = "time"
+event_type = "kind"
+order = "order"
+item = "item"
+amount = "paid"
+rating = "stars"
+dwell_seconds = "seconds"
+promotion = "campaign"
+
+[sources.people]
+path = "people/*.csv"
+format = "csv"
+[sources.people.users]
+user = "customer"
+valid_from = "since"
+attributes = ["town"]
+"""
+"""Two more sources: one with events of every type, one with profiles that have dates."""
+
+
+def write_future(config: Path) -> int:
+    """Adds sources whose every row lies at or after AS_OF: each type of event by three customers, and profiles.
+
+    Returns how many events that are.
+    """
+    lines, people = [], []
+    for who in ("c00001", "c00002", "c_new"):
+        for place, kind in enumerate(EVENT_TYPES):
+            at = f"{AS_OF + timedelta(days=place // 4)} {place % 4:02}:00:00.000000Z"
+            paid = kind in ("purchase", "refund")
+            facts = {"purchase": "o_future", "refund": "o_future"}.get(kind, "")
+            stars, campaign = "5" if kind == "review" else "", "spring" if kind.startswith("promotion") else ""
+            lines.append(f"{who},{at},{kind},{facts},i00001,{'999.00' if paid else ''},{stars},9,{campaign}\n")
+        people += [f"{who},{AS_OF},Ulm\n", f"{who},{AS_OF + timedelta(days=3)},Bonn\n"]
+    for name, header, rows in (
+        ("tracking", "customer,time,kind,order,item,paid,stars,seconds,campaign", lines),
+        ("people", "customer,since,town", people),
+    ):
+        (config.parent / name).mkdir()
+        (config.parent / name / "future.csv").write_text(f"{header}\n{''.join(rows)}")
+    types = "{" + ", ".join(f'{kind} = "{kind}"' for kind in EVENT_TYPES) + "}"
+    config.write_text(config.read_text() + ANYTHING.format(types=types))
+    return len(lines)
+
+
+def write_plain_shop(folder: Path, *, users: int = 150, seed: int = 5) -> Path:
+    """A shop that knows who bought on which day and for how much: no item, no order id, no time of day."""
+    world: World = make_world(users=users, days=150, seed=seed, start=START)
+    for name, table, columns in (
+        ("orders", world.orders, ("customer", "quantity", "price")),
+        ("views", world.views, ("customer",)),
+    ):
+        (folder / name).mkdir(parents=True)
+        days = pc.utf8_slice_codeunits(pc.cast(table["time"], pa.string()), 0, len("2025-01-01"))
+        pcsv.write_csv(table.select(columns).append_column("time", days), folder / name / "first.csv")
+    (folder / "suppression.csv").write_text("user_id\nc00003\n")
+    known = [line for line in CONFIG.splitlines() if line not in ('order = "order"', 'item = "item"')]
+    (folder / "shop.toml").write_text("\n".join(known))
+    return folder / "shop.toml"
 
 
 def write_shop(folder: Path, *, users: int = 150, seed: int = 5, planted: str = "") -> Path:
