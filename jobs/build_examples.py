@@ -1,11 +1,12 @@
 """Events -> shard sets with their manifests: features at past cut-offs, what happened after them, slices to predict."""
 
 import logging
+from datetime import date
 
 from jobs._entry import Run, start
-from ltv_features import aggregates, basket_tables, blocks, examples, files, ledger, shards
-from ltv_features.digest import digest_of
-from ltv_features.increment import inputs_of
+from ltv_features import aggregates, basket_tables, examples, files, ledger, shards
+from ltv_features.digest import code_of, digest_of
+from ltv_features.increment import Inputs, inputs_of
 from ltv_features.kernel_input import kernel_events_as_of
 
 NEEDS_SPARK = True
@@ -16,10 +17,9 @@ log = logging.getLogger("ltv.build_examples")
 def main(run: Run) -> None:
     """Writes the value set of every origin and the basket sets; nothing when the same inputs made them already."""
     lake, settings = run.lake, run.settings
-    versions = inputs_of(lake).versions
-    config = digest_of(settings.examples, settings.shop)
-    columns = (aggregates.NAMES, [extra.name for extra in blocks.value_extras(1, 1)])
-    digest = digest_of("build_examples", versions, run.as_of, config, columns)
+    inputs = inputs_of(lake)
+    versions, config = inputs.versions, digest_of(settings.examples, settings.shop)
+    digest = made_from(inputs, run.as_of, config)
     root = files.join(settings.lake.root, "shards", run.as_of.isoformat())
     if shards.made_from(root) == digest:
         log.info("shards as of %s are there already", run.as_of)
@@ -41,6 +41,11 @@ def main(run: Run) -> None:
     shards.write_top(root, facts, made)
     for hop in hops:
         log.info("%s: %s rows in, %s out, %s", hop.name, f"{hop.rows_in:,}", f"{hop.rows_out:,}", dict(hop.accounted))
+
+
+def made_from(inputs: Inputs, as_of: date, config: str) -> str:
+    """The digest of everything that decides what the shards hold."""
+    return digest_of("build_examples", inputs.tables, as_of, config, code_of(*examples.MODULES))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Events -> user_state and user_items as of a date; only what is new since the latest night before it is read."""
 
 import logging
+from datetime import date
 
 from jobs._entry import Run, start
 from ltv_features import ledger
 from ltv_features.as_of import hold_known
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_features.features import Night
-from ltv_features.increment import inputs_of
+from ltv_features.increment import KERNEL, Inputs, inputs_of
 from ltv_features.kept import KEPT
 
 NEEDS_SPARK = True
@@ -20,7 +21,7 @@ def main(run: Run) -> None:
     lake = run.lake
     hold_known(lake, run.as_of)
     inputs = inputs_of(lake)
-    digest = digest_of("build_features", inputs.versions, run.as_of)
+    digest = made_from(inputs, run.as_of)
     missing = [kept for kept in KEPT if lake.committed(kept.table.name, run.as_of) != digest]
     if not missing and ledger.holds(lake, job="build_features", as_of=run.as_of, input_digest=digest):
         log.info("user_state and user_items as of %s are there already", run.as_of)
@@ -33,6 +34,11 @@ def main(run: Run) -> None:
     ledger.record(lake, job="build_features", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     for hop in hops:
         log.info("%s: %s rows in, %s out", hop.name, f"{hop.rows_in:,}", f"{hop.rows_out:,}")
+
+
+def made_from(inputs: Inputs, as_of: date) -> str:
+    """The digest of everything that decides what both tables hold."""
+    return digest_of("build_features", inputs.tables, as_of, code_of(*KERNEL))
 
 
 if __name__ == "__main__":

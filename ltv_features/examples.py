@@ -28,6 +28,8 @@ from ltv_features.tables import Lake
 
 EXAMPLES_A_TASK = 100_000
 EVENTS_A_TASK = 2_000_000
+MODULES = ("ltv_features.examples", "ltv_features.kernel_input", "ltv_features.basket_tables", "ltv_features.shards")
+"""The code that decides what a shard set holds, with all that it imports."""
 
 
 @dataclass(frozen=True)

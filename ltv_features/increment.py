@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from ltv_features.as_of import events_as_of, happened_before, links_as_of, midnight, users_as_of
 from ltv_features.contract import EVENTS, ITEMS, LINKS, NEVER_US, SCHEMA_VERSION, USERS
+from ltv_features.digest import code_of
 from ltv_features.errors import InputMissing
 from ltv_features.kept import Kept
 from ltv_features.kernel_input import NUMBERS, kernel_events_as_of, numbered, profile_rows
@@ -22,6 +23,8 @@ from ltv_features.links import with_customers
 from ltv_features.tables import Lake
 
 NEVER_READ = -1
+KERNEL = ("ltv_features.features",)
+"""The code of which a table of the kernel is made, with all that it imports."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,12 @@ class Inputs:
 
     def noted(self) -> dict[str, Any]:
         """As a commit notes them."""
-        return {"schema_version": SCHEMA_VERSION, "tables": {name: list(each) for name, each in self.tables.items()}}
+        tables = {name: list(each) for name, each in self.tables.items()}
+        return {"schema_version": SCHEMA_VERSION, "code": code_of(*KERNEL), "tables": tables}
 
     def follow(self, noted: Mapping[str, Any] | None) -> bool:
-        """Whether these are the tables of an earlier commit, at the same or later versions."""
-        if not noted or noted["schema_version"] != SCHEMA_VERSION:
+        """Whether these are the tables of an earlier commit, at the same or later versions, read by the same code."""
+        if not noted or noted["schema_version"] != SCHEMA_VERSION or noted.get("code") != code_of(*KERNEL):
             return False
         return all(
             name in self.tables and self.tables[name][0] == table_id and self.tables[name][1] >= version

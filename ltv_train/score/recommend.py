@@ -13,7 +13,7 @@ from ltv_features import files
 from ltv_features.arrow import arrow_schema
 from ltv_features.contract import RECOMMENDATIONS, USER_ITEMS, USER_STATE, USERS
 from ltv_features.cutoffs import midnight_us
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_features.project import project_lines
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -22,6 +22,8 @@ from ltv_train.recommend.own import own_of
 from ltv_train.recommend.recommender import cached_recommender, items_table
 from ltv_train.score.users import eligible_states
 
+MODULES = ("ltv_train.score.recommend",)
+"""The code that recommends, with all that it imports."""
 _BOUGHT = "_bought"
 _BESIDE_USER = tuple(name for name in USER_ITEMS.column_names if name not in ("user_id", "user_key"))
 
@@ -61,7 +63,7 @@ class Offers:
 def recommendations_digest(lake: Lake, as_of: date, model: Mapping[str, Any], top_k: int) -> str:
     """What the night's recommendations are made from."""
     inputs = [lake.committed(name, as_of) for name in (USER_STATE.name, USER_ITEMS.name)]
-    return digest_of("recommend_items", inputs, lake.version(USERS.name), model["digest"], top_k)
+    return digest_of("recommend_items", inputs, lake.version(USERS.name), model["digest"], top_k, code_of(*MODULES))
 
 
 def offers_of(model: Mapping[str, Any], root: str, as_of: date, top_k: int) -> Offers:

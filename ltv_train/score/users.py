@@ -11,17 +11,20 @@ from ltv_features import files
 from ltv_features.as_of import users_as_of
 from ltv_features.config import ShopSettings
 from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.profiles import latest_objection
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train.bundle import load
 from ltv_train.config import ScoreSettings
+from ltv_train.predict import KINDS
 from ltv_train.score.udf import FALLBACK, MODEL, THROUGH_ANCHOR, Scorer
 
 _ROUND = 6
 DECILES = 10
+MODULES = ("ltv_train.score.udf", "ltv_train.score.users")
+"""The code that scores, beside that of every kind of model."""
 QUARANTINED_BY = "jobs/score_users"
 """The source of a quarantine note; no source of a shop can have this name."""
 
@@ -51,7 +54,8 @@ def states_digest(lake: Lake, as_of: date) -> str:
 
 def scores_digest(lake: Lake, states: str, model: Mapping[str, Any], *settings: object) -> str:
     """What scores of the night with these states are made from."""
-    return digest_of("score_users", states, lake.version(USERS.name), model["digest"], *settings)
+    code = code_of(*MODULES, *sorted({*KINDS.values()}))
+    return digest_of("score_users", states, lake.version(USERS.name), model["digest"], code, *settings)
 
 
 def scorer_of(model: Mapping[str, Any], root: str, as_of: date, shop: ShopSettings) -> Scorer:
