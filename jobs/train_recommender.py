@@ -4,9 +4,9 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import files
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import InputMissing
-from ltv_train.recommender_training import CODE, train_recommender
+from ltv_train.recommender_training import train_recommender
 
 NEEDS_SPARK = False
 
@@ -24,7 +24,8 @@ def main(run: Run) -> None:
     if not manifest["basket"]:
         log.info("no source has items: there will be no recommendations")
         return
-    digest = digest_of("train_recommender", manifest["input_digest"], settings.recommend, CODE)
+    code = code_of(train_recommender.__module__)
+    digest = digest_of("train_recommender", manifest["input_digest"], settings.recommend, code)
     folder = files.join(root, "training", run.as_of.isoformat(), "recommender")
     note = files.join(folder, "recommender.json")
     if files.exists(note) and files.read_json(note)["input_digest"] == digest:

@@ -28,8 +28,6 @@ from ltv_train.recommend.recommender import Recommender, write_recommender
 from ltv_train.two_tower_fit import TwoTowerFit
 
 log = logging.getLogger("ltv.train")
-CODE = 3
-"""Raised by hand when a change here changes what a fit gives."""
 
 
 def train_recommender(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ltv_features import files
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_train import distributed, network_candidates
 from ltv_train.baselines import fit_baselines
 from ltv_train.boosting import fit_boosters
@@ -24,8 +24,6 @@ from ltv_train.prediction_files import write_predictions
 from ltv_train.starts import Starts
 
 log = logging.getLogger("ltv.train")
-_CODE = 4
-"""Raised by hand when a change of this package changes what a fit gives: a new run name, so nothing old is resumed."""
 _PATIENCE = ("address", "max_failures", "timeout_seconds", "loader_timeout_seconds")
 
 
@@ -37,7 +35,7 @@ def run_name_of(shards_digest: str, settings: TrainSettings, production: str | N
     """
     decides = settings.model_dump(mode="json")
     decides["ray"] = {name: value for name, value in decides["ray"].items() if name not in _PATIENCE}
-    return f"train-{digest_of(shards_digest, decides, production, _CODE)}"
+    return f"train-{digest_of(shards_digest, decides, production, code_of(__name__))}"
 
 
 def train_all(
