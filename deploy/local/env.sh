@@ -10,8 +10,9 @@ export VIRTUAL_ENV="$LTV_VENV" PATH="$LTV_VENV/bin:$PATH"
 # Spark workers must use this interpreter, or they take the first python3 on PATH.
 export PYSPARK_PYTHON="$LTV_PYTHON" PYSPARK_DRIVER_PYTHON="$LTV_PYTHON"
 
-# A SPARK_HOME or PYTHONPATH of another installation would mix two versions.
-unset SPARK_HOME PYTHONPATH PYTHONHOME
+# A SPARK_HOME or PYTHONPATH of another installation would mix two versions; without bytecode kept, every process would
+# compile this project anew.
+unset SPARK_HOME PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # The Java that setup.sh found, and the two Delta jars, comma separated as spark.jars wants them.
 JAVA_HOME="$(cat -- "$LTV_VENV/java_home")"

@@ -92,8 +92,9 @@ install_packages() {
     quietly "$PYTHON" -m pip install --disable-pip-version-check -c "$ROOT/deploy/constraints.txt" uv ||
         fail 1 "pip could not install uv"
     tell_uv_about_this_machine
-    # sync: exactly the pinned set, nothing resolved anew and nothing left over
-    if ! quietly "$PYTHON" -m uv pip sync --python "$PYTHON" "$ROOT/deploy/constraints.txt"; then
+    # sync: exactly the pinned set, nothing resolved anew and nothing left over; compiled once here, as every process
+    # would otherwise compile what it imports again on a machine that keeps no bytecode
+    if ! quietly "$PYTHON" -m uv pip sync --compile-bytecode --python "$PYTHON" "$ROOT/deploy/constraints.txt"; then
         say "uv did not manage it (lines above); trying with pip, which takes longer"
         quietly "$PYTHON" -m pip install --disable-pip-version-check --no-deps -r "$ROOT/deploy/constraints.txt" ||
             fail 1 "the pinned packages could not be installed"
