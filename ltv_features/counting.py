@@ -11,6 +11,8 @@ from ltv_features.conditions import COLUMN_OF, TYPES_WITH
 from ltv_features.rules import only_wished
 
 KEPT, DUPLICATE, QUARANTINED, ANONYMOUS = "kept", "duplicates", "quarantined", "anonymous"
+UNRELATED = "unrelated"
+"""Rows of an event log that say nothing of the items, profiles or links that are read in it too."""
 
 
 @dataclass(frozen=True)

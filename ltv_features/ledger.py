@@ -1,6 +1,6 @@
 """Rows in = rows out + rows that ended elsewhere, for every arrow of every job, kept in the `ledger` table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -58,6 +58,13 @@ def record(lake: Lake, *, job: str, as_of: date, input_digest: str, run_id: str,
     ]
     if rows:
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
+
+
+def forget(lake: Lake, *, job: str, hops: Iterable[tuple[str, date, str]]) -> None:
+    """Removes the account of hops (name, night, input digest) of runs that were never finished."""
+    for hop, as_of, digest in sorted(hops):
+        run = (F.col("job") == job) & (F.col("as_of") == F.lit(as_of)) & (F.col("input_digest") == digest)
+        lake.remove(LEDGER.name, run & (F.col("hop") == hop))
 
 
 def holds(lake: Lake, *, job: str, as_of: date, input_digest: str) -> bool:

@@ -1,11 +1,13 @@
-"""Quality indicators of every delivery, one row a source and night in `quality`, and what in them is worth a look."""
+"""Quality indicators of every delivery, a row a source, kind and night in `quality`, and what is worth a look there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 from statistics import median
 from typing import Any
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from ltv_features.as_of import midnight
@@ -17,11 +19,16 @@ from ltv_features.tables import Lake
 USUAL_DAYS = 7
 SHOWN_DAYS = 30
 DAY_SECONDS = 86_400
+Name = tuple[str, str]
+"""Source and kind."""
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What one delivery of a source was like; counts are of rows."""
+    """What one delivery of a source was like, read as one kind of thing; counts are of rows.
+
+    `after`: the version up to which everything was ingested before; what is known of later ones was never finished.
+    """
 
     source: str
     raw_version: int
@@ -30,6 +37,8 @@ class Delivered:
     duplicates: int = 0
     quarantined: int = 0
     anonymous: int = 0
+    kind: str = "events"
+    after: int = -1
     refused: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
     bad_share: float = 0.0
@@ -37,19 +46,60 @@ class Delivered:
     oldest_us: int | None = None
     newest_us: int | None = None
 
+    @property
+    def name(self) -> str:
+        """The source, and what was read in it where that is not events."""
+        return self.source if self.kind == "events" else f"{self.source}: {self.kind}"
 
-def record(lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered]) -> list[tuple[str, str]]:
+
+def record(
+    lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered], input_digest: str = ""
+) -> list[tuple[str, str]]:
     """Writes one row a delivery, commits nothing where the same rows stand; returns problems as (source, words).
 
-    A delivery without rows is a source that kept silent that night; it says nothing beside one that had rows.
+    A delivery without rows is a source that kept silent that night; it says nothing beside one that had rows. Rows of
+    runs that were held or killed give way to those of the run that goes on from where they began.
     """
     known = _known(lake)
-    told = {(row["source"], row["as_of"]) for rows in known.values() for row in rows}
-    new = [each for each in delivered if each.rows_in or (each.source, as_of) not in told]
-    rows = [_row(each, settings, as_of, known.get(each.source, [])) for each in new]
+    spoke = {each for each, rows in known.items() if any(row["as_of"] == as_of and row["rows_in"] for row in rows)}
+    rows = []
+    for each in delivered:
+        if each.rows_in or (each.source, each.kind) not in spoke:
+            there = known.get((each.source, each.kind), [])
+            finished = [row for row in there if not _gives_way(row, each, as_of)]
+            rows.append(_row(each, settings, as_of, finished) | {"input_digest": input_digest})
+    if old := [condition for each in delivered for condition in _given_way(known, each, as_of)]:
+        lake.remove(QUALITY.name, reduce(Column.__or__, old))
     if rows:
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
     return [(row["source"], problem) for row in rows for problem in row["problems"]]
+
+
+def unfinished(
+    lake: Lake, delivered: Sequence[Delivered], as_of: date, input_digest: str
+) -> set[tuple[str, date, str]]:
+    """Hops, nights and input digests of other runs that were held or killed before these deliveries were ingested."""
+    known = _known(lake)
+    return {
+        (each.name, row["as_of"], row["input_digest"])
+        for each in delivered
+        for row in known.get((each.source, each.kind), [])
+        if row["raw_version"] > each.after and (row["as_of"], row["input_digest"]) != (as_of, input_digest)
+    }
+
+
+def _gives_way(row: Mapping[str, Any], each: Delivered, as_of: date) -> bool:
+    """Whether a known row is of a run that was never finished, or says that the source kept silent that night."""
+    return row["raw_version"] > each.after or (bool(each.rows_in) and row["as_of"] == as_of and not row["rows_in"])
+
+
+def _given_way(known: Mapping[Name, Sequence[Mapping[str, Any]]], each: Delivered, as_of: date) -> list[Column]:
+    same = (F.col("source") == each.source) & (F.col("kind") == each.kind)
+    return [
+        same & (F.col("as_of") == F.lit(row["as_of"])) & (F.col("raw_version") == row["raw_version"])
+        for row in known.get((each.source, each.kind), [])
+        if _gives_way(row, each, as_of) and (row["as_of"], row["raw_version"]) != (as_of, each.raw_version)
+    ]
 
 
 def until(lake: Lake, as_of: date) -> list[dict[str, Any]]:
@@ -59,14 +109,22 @@ def until(lake: Lake, as_of: date) -> list[dict[str, Any]]:
     return [row.asDict() for row in rows.collect()]
 
 
-def _known(lake: Lake) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each source up to now, oldest first."""
+def _known(lake: Lake) -> dict[Name, list[dict[str, Any]]]:
+    """The rows of each source and kind up to now, oldest first."""
     if not lake.exists(QUALITY.name):
         return {}
-    known: dict[str, list[dict[str, Any]]] = {}
-    columns = ("source", "as_of", "raw_version", "rows_in", F.unix_micros("newest_ts").alias("newest_us"))
+    known: dict[Name, list[dict[str, Any]]] = {}
+    columns = (
+        "source",
+        "kind",
+        "as_of",
+        "raw_version",
+        "rows_in",
+        "input_digest",
+        F.unix_micros("newest_ts").alias("newest_us"),
+    )
     for row in lake.read(QUALITY.name).select(*columns).orderBy("as_of", "raw_version").collect():
-        known.setdefault(row["source"], []).append(row.asDict())
+        known.setdefault((row["source"], row["kind"]), []).append(row.asDict())
     return known
 
 
@@ -87,7 +145,7 @@ def _row(each: Delivered, settings: IngestSettings, as_of: date, known: Sequence
         "newest_ts": _instant(each.newest_us) if each.newest_us is not None else None,
         "problems": list(_problems(each, settings, age, usual)),
     }
-    return {name: row[name] for name in QUALITY.column_names}
+    return {name: row[name] for name in QUALITY.column_names if name in row}
 
 
 def _instant(micros: int) -> datetime:
@@ -99,12 +157,12 @@ def _problems(each: Delivered, settings: IngestSettings, age: float | None, usua
     least, most = settings.usual_volume
     if usual and not least <= each.rows_in / usual <= most:
         problems.append(
-            f"source {each.source!r}: expected {least:g} to {most:g} times the usual {usual:,.0f} rows, "
+            f"source {each.name!r}: expected {least:g} to {most:g} times the usual {usual:,.0f} rows, "
             f"actual {each.rows_in:,}"
         )
     if settings.max_age_days is not None and age is not None and age > settings.max_age_days:
         problems.append(
-            f"source {each.source!r}: expected an event of the last {settings.max_age_days:g} days, "
+            f"source {each.name!r}: expected an event of the last {settings.max_age_days:g} days, "
             f"actual newest {age:.1f} days before the night"
         )
     return problems

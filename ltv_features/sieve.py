@@ -1,106 +1,41 @@
 """Every new raw row of a source ends in exactly one place: kept, duplicate, quarantined or anonymous."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import items, links, profiles
+from ltv_features.arrivals import Arrived, Delivery
 from ltv_features.columns import mapped_columns
 from ltv_features.conditions import TYPES_WITH
 from ltv_features.config import FeatureConfig
-from ltv_features.contract import EVENTS, LINKS, QUARANTINE
-from ltv_features.counting import ANONYMOUS, DUPLICATE, KEPT, QUARANTINED, Found, found_in
+from ltv_features.contract import EVENTS, LINKS
+from ltv_features.counting import ANONYMOUS, DUPLICATE, KEPT, QUARANTINED, UNRELATED, found_in
 from ltv_features.errors import ContractBroken
 from ltv_features.identity import PLACE, SAID, Identity, content_hash, row_hash, said, with_identity
 from ltv_features.land import raw_table
-from ltv_features.ledger import Hop
 from ltv_features.lookups import with_lookup
 from ltv_features.mapping import Reader, as_event_columns, limits_of, time_of, with_facts
 from ltv_features.packing import packed
 from ltv_features.parsing import words
-from ltv_features.quality import Delivered
 from ltv_features.rates import with_rates
 from ltv_features.rules import CONFLICT, DELETED, noted_ids, notes, refusals
-from ltv_features.sources import EventColumns, EventMapping
+from ltv_features.sieved import Kind, Sieved
+from ltv_features.sources import EventColumns, EventMapping, SourceSettings
 from ltv_features.tables import Lake
 
 LONGEST_RAW = 4_096
 
 
-@dataclass(frozen=True)
-class Sieved:
-    """The rows of one delivery of a source with `_outcome`, `_rules` and `_raw`, and how many went where.
-
-    Nothing is cached: going over the rows again (pinned versions, so the same rows) costs a third of keeping them.
-    """
-
-    source: str
-    raw_version: int
-    rows_in: int
-    rows: DataFrame
-    found: Found
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many rows ended where."""
-        return self.found.counts
-
-    def of(self, outcome: str) -> DataFrame:
-        """The rows that ended there."""
-        return self.rows.where(F.col("_outcome") == outcome)
-
-    @property
-    def bad_share(self) -> float:
-        """Rows refused for an error by rows with a customer."""
-        judged = self.rows_in - self.counts.get(ANONYMOUS, 0)
-        return (self.counts.get(QUARANTINED, 0) - self.found.wished) / judged if judged else 0.0
-
-    def delivered(self) -> Delivered:
-        """What the quality table says of it."""
-        found = self.found
-        by_outcome = {name: found.counts.get(name, 0) for name in (KEPT, DUPLICATE, QUARANTINED, ANONYMOUS)}
-        return Delivered(
-            self.source, self.raw_version, self.rows_in, **by_outcome, refused=found.refused, noted=found.noted,
-            bad_share=self.bad_share, completeness=found.completeness, oldest_us=found.oldest_us,
-            newest_us=found.newest_us,
-        )  # fmt: skip
-
-    def hop(self, name: str, rows_out: int, older: int = 0) -> Hop:
-        """The ledger's account; `older` kept rows of a key that has a newer one are duplicates."""
-        accounted = {outcome: self.counts.get(outcome, 0) for outcome in (ANONYMOUS, DUPLICATE, QUARANTINED)}
-        return Hop(name, self.rows_in, rows_out, accounted | {DUPLICATE: accounted[DUPLICATE] + older})
-
-    def keyed_hop(self, name: str, key: Sequence[str], committed: DataFrame) -> Hop:
-        """The account of rows that are merged by `key`, counted again in the table that holds them now."""
-        keys = self.of(KEPT).groupBy(*key).agg((F.count("*") - 1).alias("_older"))
-        older = keys.agg(F.coalesce(F.sum("_older"), F.lit(0))).collect()[0][0]
-        return self.hop(name, committed.join(keys, on=list(key), how="left_semi").count(), int(older))
-
-    def quarantine(self) -> DataFrame:
-        """The refused rows in the columns of `quarantine`."""
-        columns = {
-            "source": F.lit(self.source),
-            "raw_version": F.lit(self.raw_version).cast("bigint"),
-            "file_sha256": F.col("_file_sha256"),
-            "row_number": F.col("_row_number"),
-            "reason": F.element_at("_rules", 1),
-            "rules": F.col("_rules"),
-            "raw": F.col("_raw"),
-        }
-        return self.of(QUARANTINED).select(*[columns[name].alias(name) for name in QUARANTINE.column_names])
-
-
-def sieve_events(
-    lake: Lake, settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int, *, first: bool
-) -> Sieved:
-    """The new rows of an event source with the columns of `events`; `first`: none of it was ingested before."""
+def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
+    """The new rows of an event source with the columns of `events`."""
+    name = delivery.source
     source = settings.sources[name]
     assert source.events is not None
     columns = source.events.columns
     ids = (columns.user, columns.visitor, columns.event_id, columns.order, columns.item, columns.promotion)
-    rows = packed(raw, mapped_columns(source), ids).withColumn("_lookup_missed", F.lit(False))
+    rows = packed(came.rows, mapped_columns(source), ids).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
@@ -124,10 +59,11 @@ def sieve_events(
     made_here = [c for c in EVENTS.column_names if c not in ("event_id", "event_key")]
     rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_notes", "_outcome", "_raw")
     rows = with_identity(rows, by=by, good=F.col("_outcome") == KEPT)
-    if not first:
+    if delivery.ingested is not None:
         rows = _with_known(lake, settings, name, rows, by=by)
     rows = _without_repetitions(rows).withColumn("event_key", F.xxhash64("source", "event_id"))
-    return Sieved(name, raw_version, raw.count(), rows, found_in(rows, noted_ids(limits), _facts(columns)))
+    found = found_in(rows, noted_ids(limits), _facts(columns))
+    return Sieved("events", delivery, came.rows.count(), came.erased, rows, found)
 
 
 def _told_apart_by(mapping: EventMapping) -> Identity:
@@ -142,43 +78,56 @@ def _facts(columns: EventColumns) -> list[str]:
     return [fact for fact in TYPES_WITH if fact in mapped or (fact == "amount" and columns.unit_price)]
 
 
-def sieve_users(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+def sieve_users(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
     """The rows of a profile source with the columns of `users`."""
-    mapping = settings.sources[name].users
-    assert mapping is not None
-    rows = profiles.profiled(packed(raw, mapped_columns(settings.sources[name]), [mapping.user]), mapping)
-    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
-    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
+    source = settings.sources[delivery.source]
+    assert source.users is not None
+    rows = profiles.profiled(packed(came.rows, mapped_columns(source), [source.users.user]), source.users)
+    silent = _says_none(source, "time_missing")
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull(), silent)).withColumn("_raw", _raw_text())
+    return Sieved("users", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 
 
-def sieve_links(lake: Lake, settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+def sieve_links(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
     """The rows of a source of links with the columns of `links`; the first customer of a visitor stays."""
-    mapping = settings.sources[name].links
-    assert mapping is not None
-    ids = [mapping.user, mapping.visitor]
-    rows = links.linked(packed(raw, mapped_columns(settings.sources[name]), ids), mapping)
-    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull())).withColumn("_raw", _raw_text())
+    source = settings.sources[delivery.source]
+    assert source.links is not None
+    ids = [source.links.user, source.links.visitor]
+    rows = links.linked(packed(came.rows, mapped_columns(source), ids), source.links)
+    silent = _says_none(source, "visitor_missing")
+    rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull(), silent)).withColumn("_raw", _raw_text())
     version = lake.version(LINKS.name)
     known = lake.read(LINKS.name, version) if version is not None else None  # what this run adds is not known yet
     rows = _without_repetitions(links.with_repetitions(rows, known, good=F.col("_outcome") == KEPT), links.CONFLICT)
-    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
+    return Sieved("links", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 
 
-def sieve_items(settings: FeatureConfig, name: str, raw: DataFrame, raw_version: int) -> Sieved:
+def sieve_items(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
     """The rows of an item source with its attributes."""
-    mapping = settings.sources[name].items
-    assert mapping is not None
-    rows = items.described(packed(raw, mapped_columns(settings.sources[name]), [mapping.item]), mapping)
-    rows = rows.withColumn("_outcome", _outcome(F.lit(False))).withColumn("_raw", _raw_text())
-    return Sieved(name, raw_version, raw.count(), rows, found_in(rows))
+    source = settings.sources[delivery.source]
+    assert source.items is not None
+    rows = items.described(packed(came.rows, mapped_columns(source), [source.items.item]), source.items)
+    silent = _says_none(source, "item_missing")
+    rows = rows.withColumn("_outcome", _outcome(F.lit(False), silent)).withColumn("_raw", _raw_text())
+    return Sieved("items", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 
 
-def _outcome(has_no_user: Column) -> Column:
+SIEVES: Mapping[Kind, Callable[[Lake, FeatureConfig, Delivery, Arrived], Sieved]] = {
+    "events": sieve_events, "users": sieve_users, "items": sieve_items, "links": sieve_links,
+}  # fmt: skip
+
+
+def _says_none(source: SourceSettings, reason: str) -> Column:
+    """Whether a row of an event log has nothing to do with what else is read in the log: its own key is blank there."""
+    return F.array_contains("_rules", reason) if source.events else F.lit(False)
+
+
+def _outcome(has_no_user: Column, is_unrelated: Column | None = None) -> Column:
     """A broken line is quarantined even though no customer can be read from it."""
+    related = F.lit(True) if is_unrelated is None else ~is_unrelated
     kept = F.when(F.size("_rules") > 0, F.lit(QUARANTINED)).otherwise(F.lit(KEPT))
-    outcome = (
-        F.when(F.col("_corrupt").isNotNull(), F.lit(QUARANTINED)).when(has_no_user, F.lit(ANONYMOUS)).otherwise(kept)
-    )
+    outcome = F.when(F.col("_corrupt").isNotNull(), F.lit(QUARANTINED)).when(has_no_user, F.lit(ANONYMOUS))
+    outcome = outcome.when(~related, F.lit(UNRELATED)).otherwise(kept)
     # Always true, but Spark cannot know: else it would push every filter on the outcome below the projection and work
     # out all rules again inside it, in code too long to be compiled (measured: 10 s instead of 2 s for 1.5 M rows).
     return F.when(F.monotonically_increasing_id() >= 0, outcome)

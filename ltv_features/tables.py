@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ltv_features import commits
@@ -164,6 +164,11 @@ class Lake:
         same_key = " AND ".join(f"old.`{k}` = new.`{k}`" for k in table.key)
         merge = self._table(table.name).alias("old").merge(fresh.select(*table.column_names).alias("new"), same_key)
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    def remove(self, name: str, condition: Column) -> None:
+        """Deletes the rows that fulfil the condition; no commit where there are none."""
+        if self.exists(name) and not self.read(name).where(condition).isEmpty():
+            self._table(name).delete(condition)
 
     def _insert(self, rows: DataFrame, table: Table) -> None:
         """Appends; a table that is made here keeps a change feed."""

@@ -37,10 +37,14 @@ def _control(run: Run, arguments: argparse.Namespace) -> None:
 def _replay(run: Run, arguments: argparse.Namespace) -> None:
     from ltv_features.replay import replay
 
-    _hold_known(arguments, [name for name, source in run.settings.sources.items() if source.events])
-    hop = replay(run.lake, run.settings, arguments.thing, as_of=run.as_of, run_id=run.run_id)
-    rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
-    log.info("replayed %s: %d quarantined rows = %d events + %s", arguments.thing, hop.rows_in, hop.rows_out, rest)
+    mapped = {name: s.events or s.users or s.items or s.links for name, s in run.settings.sources.items()}
+    _hold_known(arguments, [name for name, mapping in mapped.items() if mapping])
+    hops = replay(run.lake, run.settings, arguments.thing, as_of=run.as_of, run_id=run.run_id)
+    for hop in hops:
+        rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
+        log.info("%s: %d quarantined rows = %d out + %s", hop.name, hop.rows_in, hop.rows_out, rest)
+    if not hops:
+        log.info("%s has no quarantined row", arguments.thing)
 
 
 def _hold_known(arguments: argparse.Namespace, known: list[str]) -> None:

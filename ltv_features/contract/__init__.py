@@ -17,6 +17,7 @@ from ltv_features.contract.examples import (
 )
 from ltv_features.contract.log import (
     EVENTS,
+    INGESTED,
     ITEMS,
     KERNEL_EVENTS,
     LINKS,
@@ -72,6 +73,7 @@ __all__ = [
     "EVENTS",
     "EVENT_TYPES",
     "HIGH",
+    "INGESTED",
     "ITEMS",
     "KERNEL_EVENTS",
     "LABEL_FIELDS",

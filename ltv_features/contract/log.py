@@ -81,10 +81,22 @@ ITEMS = Table(
     key=("item_id",),
 )
 
+INGESTED = Table(
+    "ingested",
+    (
+        Column("app", "string", "whose mark it is: job, source and id of its raw table"),
+        Column("raw_version", "int64", "version of the raw table up to which rows were ingested"),
+        Column("mapping", "string", "digest of the mapping that read them"),
+    ),
+    key=("app",),
+)
+"""How far a source was ingested where no commit of EVENTS says so: it brought none, or never does."""
+
 QUARANTINE = Table(
     "quarantine",
     (
         Column("source", "string", "name of the source"),
+        Column("kind", "string", "what was read in the row: events, users, items or links; of a night, scores"),
         Column("raw_version", "int64", "version of the raw table that brought the row"),
         Column("file_sha256", "string", "digest of the delivered file"),
         Column("row_number", "int64", "position in its file"),

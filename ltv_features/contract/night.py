@@ -149,6 +149,7 @@ QUALITY = Table(
     "quality",
     (
         Column("source", "string", "name of the source"),
+        Column("kind", "string", "what was read in its rows: events, users, items or links"),
         Column("as_of", "date", "the night that ingested the delivery"),
         Column("raw_version", "int64", "version of the raw table up to which rows were read"),
         Column("rows_in", "int64", "new rows; 0 where the source brought none that night"),
@@ -166,8 +167,9 @@ QUALITY = Table(
         Column("age_days", "float64", "days from the source's newest event ever to the night", nullable=True),
         Column("usual_rows", "float64", "median of rows_in of the source's nights in the 7 days before", nullable=True),
         Column("problems", "list<string>", "what is worth a look, in words; empty when nothing is"),
+        Column("input_digest", "string", "digest of the inputs of the run; its rows of `ledger` bear it too"),
     ),
-    key=("source", "as_of", "raw_version"),
+    key=("source", "kind", "as_of", "raw_version"),
 )
 
 CONTROLS = Table(

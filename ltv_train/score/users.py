@@ -128,6 +128,7 @@ def note_poison(lake: Lake, scores: DataFrame, as_of: date, input_digest: str) -
     poisoned = scores.where(F.col("score_source") == FALLBACK)
     note = {
         "source": F.lit(QUARANTINED_BY),
+        "kind": F.lit("scores"),
         "raw_version": F.lit(night).cast("bigint"),
         "file_sha256": F.lit(""),
         "row_number": F.lit(0).cast("bigint"),

@@ -1,0 +1,102 @@
+"""Sieved rows into their tables: profiles, items, links, and last of all events with the mark of their source."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ltv_features import items, profiles
+from ltv_features.arrivals import mark
+from ltv_features.contract import EVENTS, ITEMS, LINKS, USERS
+from ltv_features.counting import KEPT
+from ltv_features.errors import RowsUnexplained
+from ltv_features.ledger import Hop
+from ltv_features.schemas import conform
+from ltv_features.sieved import Sieved
+from ltv_features.tables import Lake
+
+
+def write_users(lake: Lake, users: Sequence[Sieved], *, known_stay: bool = False) -> list[Hop]:
+    """Merges profiles; with `known_stay` only those that are not there yet."""
+    if not users:
+        return []
+    kept = reduce(lambda one, other: one.unionByName(other), [s.of(KEPT) for s in users])
+    said = profiles.latest(kept).select(*USERS.column_names)
+    if known_stay and lake.exists(USERS.name):
+        said = said.join(lake.read(USERS.name).select(*USERS.key), on=list(USERS.key), how="left_anti")
+    lake.upsert(said.select(*USERS.column_names), USERS)
+    return [s.keyed_hop(USERS.key, lake.read(USERS.name)) for s in users]
+
+
+def write_links(lake: Lake, told: Sequence[Sieved]) -> list[Hop]:
+    """Adds the links of visitors that had none; of two sources that tell of one visitor at once the first stays."""
+    hops = []
+    for sieved in told:
+        new = sieved.of(KEPT).select(*LINKS.column_names)
+        if lake.exists(LINKS.name):
+            new = new.join(lake.read(LINKS.name).select("visitor_id"), on="visitor_id", how="left_anti")
+        lake.upsert(new.select(*LINKS.column_names), LINKS)
+        hops.append(sieved.keyed_hop(LINKS.key, lake.read(LINKS.name)))
+    return hops
+
+
+def write_items(
+    lake: Lake, things: Sequence[Sieved], events: Sequence[Sieved], *, known_stay: bool = False
+) -> list[Hop]:
+    """Merges items and numbers the new ones, those that occur only in events included.
+
+    With `known_stay` what is known of an item stays.
+    """
+    columns = ("item_id", "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
+    kept = [s.of(KEPT).select(*columns) for s in things]
+    attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
+    if known_stay and lake.exists(ITEMS.name):
+        attributes = attributes.join(lake.read(ITEMS.name).select(*ITEMS.key), on=list(ITEMS.key), how="left_anti")
+    seen = [s.of(KEPT).where(F.col("item_id").isNotNull()).select("item_id", "event_ts") for s in events]
+    first = (
+        _union(lake, seen, "item_id string, event_ts timestamp")
+        .groupBy("item_id")
+        .agg(F.min("event_ts").alias("first_ts"))
+    )
+    lake.upsert(items.numbered(lake, attributes, first), ITEMS)
+    return [s.keyed_hop(ITEMS.key, lake.read(ITEMS.name)) for s in things]
+
+
+_ITEM_TYPES = {"_landed_ts": "timestamp", "_row_number": "bigint"}
+
+
+def _union(lake: Lake, parts: Sequence[DataFrame], schema: str) -> DataFrame:
+    empty = lake.spark.createDataFrame([], schema)
+    return reduce(lambda one, other: one.unionByName(other), parts, empty)
+
+
+def append_events(lake: Lake, sieved: Sieved) -> None:
+    """One commit with the source's events and its new mark, counted again from what was committed.
+
+    A delivery without a good row moves the mark alone and makes no version of `events`.
+    """
+    delivery = sieved.delivery
+    if not sieved.counts.get(KEPT, 0) and lake.exists(EVENTS.name):
+        mark(lake, delivery)
+        return
+    before = lake.version(EVENTS.name)
+    rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
+    lake.append(
+        rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by,
+        note={"source": delivery.source, "mapping": delivery.mapping},
+    )  # fmt: skip
+    after = lake.version(EVENTS.name)
+    start = -1 if before is None else before
+    committed = lake.changes(EVENTS.name, start, after).count() if after is not None else 0
+    hold_committed(f"events in versions {start + 1} to {after}", sieved, KEPT, committed)
+
+
+def hold_committed(what: str, sieved: Sieved, outcome: str, committed: int) -> None:
+    """Nothing where a table holds what was sieved. Raises RowsUnexplained where it holds less, or more."""
+    expected = sieved.counts.get(outcome, 0)
+    if committed != expected:
+        raise RowsUnexplained(
+            f"source {sieved.source!r}: expected {expected} {what}, actual {committed} committed; "
+            "next: restore the table to the version before, and run again"
+        )
