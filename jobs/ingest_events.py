@@ -18,7 +18,7 @@ def main(run: Run) -> None:
     for name, source in run.settings.sources.items():
         if source.users and source.users.valid_from == "always":
             log.info("profiles of %s have no dates: they count as known always, not point-in-time", name)
-        if source.items:
+        if source.items and source.items.valid_from == "always":
             log.info("items of %s have no dates: past nights see what they are today, not point-in-time", name)
     try:
         hops = ingest(run.lake, run.settings, as_of=run.as_of, run_id=run.run_id)
@@ -28,10 +28,9 @@ def main(run: Run) -> None:
     for hop in hops:
         rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
         log.info("ingested %s: %d rows in = %d out + %s", hop.name, hop.rows_in, hop.rows_out, rest)
-    if hops:
-        _write_page(run)
-    else:
+    if not hops:
         log.info("nothing new to ingest")
+    _write_page(run)
 
 
 def _write_page(run: Run) -> None:

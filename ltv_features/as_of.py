@@ -1,4 +1,4 @@
-"""The only door to time: events and profiles as they were known before a date, at a pinned version when given."""
+"""The only door to time: events, profiles, items as they were known before a date, at a pinned version when given."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -6,11 +6,15 @@ from datetime import UTC, date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.contract import EVENTS, LINKS, USERS
+from ltv_features.contract import EVENTS, ITEMS, LINKS, USERS
 from ltv_features.errors import InputMissing
 from ltv_features.links import with_customers
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
+
+ITEM_NUMBERS = ("item_no", "category_no", "brand_no")
+"""What `items` says of an item to the kernel."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def on_night(night: date) -> Column:
@@ -56,6 +60,34 @@ def users_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFram
 def valid_before(profiles: DataFrame, as_of: date) -> DataFrame:
     """Of `profiles` those that were valid before `as_of`."""
     return profiles.where(F.col("valid_from") < F.lit(midnight(as_of)))
+
+
+def with_item_numbers(events: DataFrame, items: DataFrame) -> DataFrame:
+    """`events` with the numbers of their items (null without), each as the item was said to be when it happened.
+
+    `items`: every version of every item. So a category that is dated later than an event never reaches a feature of a
+    date in between, whatever night or cut-off the event is read for.
+    """
+    undated = items.where(F.col("valid_from") != F.lit(_EPOCH)).isEmpty()
+    if undated:
+        return events.join(items.select("item_id", *ITEM_NUMBERS), on="item_id", how="left")
+    version = F.struct("valid_from", *ITEM_NUMBERS)
+    versions = items.groupBy("item_id").agg(F.sort_array(F.collect_list(version)).alias("_versions"))
+    known = events.join(versions, on="item_id", how="left")
+    valid = F.filter("_versions", lambda each: each["valid_from"] <= F.col("event_ts"))
+    told = known.withColumn("_valid", F.try_element_at(valid, F.lit(-1)))
+    numbers = {name: F.col(f"_valid.{name}") for name in ITEM_NUMBERS}
+    numbers["item_no"] = F.try_element_at("_versions", F.lit(1))["item_no"]
+    return told.withColumns(numbers).drop("_versions", "_valid")
+
+
+def items_as_of(lake: Lake, as_of: date, version: int | None = None) -> DataFrame:
+    """One row an item: its id and number, and the numbers of category and brand that were valid before `as_of`."""
+    valid = F.col("valid_from") < F.lit(midnight(as_of))
+    names = [name for name in ITEM_NUMBERS if name != "item_no"]
+    told = F.max_by(F.when(valid, F.struct(*names)), F.when(valid, F.col("valid_from")))
+    rows = lake.read(ITEMS.name, version).groupBy("item_id").agg(F.max("item_no").alias("item_no"), told.alias("_told"))
+    return rows.select("item_id", "item_no", *[F.coalesce(f"_told.{name}", F.lit(0)).alias(name) for name in names])
 
 
 def hold_known(lake: Lake, as_of: date) -> None:

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features import features, files
+from ltv_features.as_of import items_as_of
 from ltv_features.contract import ITEMS, TYPE_ID
 from ltv_features.cutoffs import midnight_us
 from ltv_features.example_plan import ExamplePlan
@@ -18,12 +19,12 @@ ITEM_COLUMNS = ("item_no", "item_id", "category_no", "brand_no", "buyers", "orde
 
 def write(events: DataFrame, lake: Lake, plan: ExamplePlan, root: str, versions: Mapping[str, int]) -> None:
     """Writes `user_items.parquet` and `items.parquet` of every origin, as part files that `shards.finish` joins."""
-    attributes = lake.read(ITEMS.name, versions[ITEMS.name]).select("item_no", "item_id", "category_no", "brand_no")
     for origin in plan.origins:
         folder = files.join(root, plan.kind, origin.day.isoformat())
         known = events.where(F.greatest("ts_us", "known_us") < F.lit(midnight_us(origin.day)))
         items = features.user_items(known, origin.day)
         items.write.mode("overwrite").parquet(files.join(folder, "user_items.parquet"))
+        attributes = items_as_of(lake, origin.day, versions[ITEMS.name])
         sold = item_statistics(known, origin.day).join(attributes, on="item_no", how="inner")
         rows = sold.select(*ITEM_COLUMNS).coalesce(1).sortWithinPartitions("item_no")
         rows.write.mode("overwrite").parquet(files.join(folder, "items.parquet"))

@@ -13,12 +13,12 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import events_as_of, happened_before, links_as_of, midnight, users_as_of
+from ltv_features.as_of import ITEM_NUMBERS, events_as_of, happened_before, links_as_of, midnight, users_as_of
 from ltv_features.contract import EVENTS, ITEMS, LINKS, NEVER_US, SCHEMA_VERSION, USERS
 from ltv_features.digest import code_of
 from ltv_features.errors import InputMissing
 from ltv_features.kept import Kept
-from ltv_features.kernel_input import NUMBERS, kernel_events_as_of, numbered, profile_rows
+from ltv_features.kernel_input import kernel_events_as_of, numbered, profile_rows
 from ltv_features.links import with_customers
 from ltv_features.tables import Lake
 
@@ -185,15 +185,28 @@ def _changed_past(lake: Lake, arrived: DataFrame, base: Base, as_of: date, input
         taken = _feed(lake, LINKS.name, base, inputs).where(F.col("_change_type") != "insert")
         changed.append(taken.select("user_key"))
     if _moved(ITEMS.name, base, inputs):
-        told = _feed(lake, ITEMS.name, base, inputs).where(F.col("_change_type") != "insert")
-        numbers, deleted = F.count_distinct(F.struct(*NUMBERS)), F.count_if(F.col("_change_type") == "delete")
-        renumbered = told.groupBy("item_id").agg(numbers.alias("numbers"), deleted.alias("deleted"))
-        renumbered = renumbered.where("numbers > 1 OR deleted > 0").select("item_id")
-        if not renumbered.isEmpty():
-            events = events_as_of(lake, as_of, inputs.versions)
-            changed.append(events.join(F.broadcast(renumbered), on="item_id", how="left_semi").select("user_key"))
+        told = _told_otherwise(lake, base, inputs)
+        if told is not None:
+            known = happened_before(events_as_of(lake, as_of, inputs.versions), base.as_of)
+            known = known.join(F.broadcast(told), on="item_id", how="inner")
+            changed.append(known.where(F.col("event_ts") >= F.col("_since")).select("user_key"))
     users = reduce(DataFrame.union, changed) if changed else None
     return None if users is None or users.isEmpty() else users.distinct()
+
+
+def _told_otherwise(lake: Lake, base: Base, inputs: Inputs) -> DataFrame | None:
+    """Items [item_id, _since] of the base of which something else is said now, and from when on; None for none."""
+    feed = _feed(lake, ITEMS.name, base, inputs)
+    said = feed.groupBy("item_id", "valid_from").agg(
+        F.count_distinct(F.struct(*ITEM_NUMBERS)).alias("_numbers"),
+        F.count_if(F.col("_change_type").isin("insert", "delete")).alias("_came_or_went"),
+    )
+    differs = (
+        said.where("_numbers > 1 OR _came_or_went > 0").groupBy("item_id").agg(F.min("valid_from").alias("_since"))
+    )
+    known = lake.read(ITEMS.name, _read(ITEMS.name, base)).select("item_id").distinct()
+    differs = differs.join(known, on="item_id", how="left_semi")
+    return None if differs.isEmpty() else differs
 
 
 def _feed(lake: Lake, name: str, base: Base, inputs: Inputs) -> DataFrame:

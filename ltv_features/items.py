@@ -11,6 +11,7 @@ from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import ITEMS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import words
+from ltv_features.profiles import validity
 from ltv_features.schemas import spark_schema
 from ltv_features.sources import ItemMapping
 from ltv_features.tables import Lake
@@ -28,9 +29,10 @@ def category_names(lake: Lake) -> dict[int, str]:
 
 
 def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
-    """Packed raw rows as item_id, category, brand, title, `_rules` (why a row is refused) and the row's place."""
+    """Packed raw rows as item_id, valid_from, category, brand, title, `_rules` (why a row is refused) and its place."""
     read = Reader(rows)
     item = read(mapping.item, words)
+    since, said = validity(read, mapping)
     facts = {name: read(getattr(mapping, name), words).cast("string") for name in ("category", "brand", "title")}
     refused = F.array_compact(
         F.array(
@@ -38,36 +40,44 @@ def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
             F.when(item.isNull(), F.lit("item_missing")),
             F.when(item.rlike(UNPRINTABLE), F.lit("id_characters")),
             F.when(F.length(item) > MAX_ID_LENGTH, F.lit("id_too_long")),
+            F.when(~said, F.lit("time_missing")),
+            F.when(said & since.isNull(), F.lit("time_unreadable")),
         )
     )
-    return rows.withColumns({"item_id": item, **facts, "_rules": refused})
+    return rows.withColumns({"item_id": item, "valid_from": since, **facts, "_rules": refused})
 
 
 def latest(described_rows: DataFrame) -> DataFrame:
-    """One row an item: what its last delivered row says."""
+    """One row for each key of `items`: what its last delivered row says."""
     order = F.struct("_landed_ts", "_file_sha256", "_row_number")
     said = F.max_by(F.struct("category", "brand", "title"), order)
-    return described_rows.groupBy("item_id").agg(said.alias("_said")).select("item_id", "_said.*")
+    return described_rows.groupBy(*ITEMS.key).agg(said.alias("_said")).select(*ITEMS.key, "_said.*")
 
 
 def numbered(lake: Lake, attributes: DataFrame, first_seen: DataFrame) -> DataFrame:
     """The rows of `items` that are new or have new attributes, numbers included.
 
-    `attributes`: item_id, category, brand, title; `first_seen`: item_id, first_ts of the events of this batch.
+    `attributes`: item_id, valid_from, category, brand, title; `first_seen`: item_id, first_ts of the events of this
+    batch. An item of which only events speak gets a row without attributes.
     """
     known = lake.read(ITEMS.name) if lake.exists(ITEMS.name) else lake.spark.createDataFrame([], spark_schema(ITEMS))
-    known = known.select(*ITEMS.column_names, F.lit(True).alias("_known"))
-    said = attributes.select(
-        "item_id", *[F.col(c).alias(f"_{c}") for c in (*_NAMES, "title")], F.lit(True).alias("_said")
-    )
-    both = known.join(said, on="item_id", how="full").join(first_seen, on="item_id", how="full")
-    for name in (*_NAMES, "title"):
-        both = both.withColumn(name, F.when(F.col("_said"), F.col(f"_{name}")).otherwise(F.col(name)))
-    both = _with_new_numbers(both, "item_no", F.col("item_id"), F.col("first_ts"), F.col("_known").isNull())
+    told = attributes.join(first_seen, on="item_id", how="left")
+    there = known.select("item_id").union(attributes.select("item_id")).distinct()
+    unsaid = {name: F.lit(None).cast("string") for name in (*_NAMES, "title")}
+    silent = first_seen.join(there, on="item_id", how="left_anti")
+    silent = silent.withColumns({"valid_from": F.lit("1970-01-01 00:00:00").cast("timestamp"), **unsaid})
+    rows = _with_item_numbers(told.unionByName(silent), known)
     for name in _NAMES:
-        both = _with_name_numbers(both, known, name)
-    changed = F.col("_said") | F.col("_known").isNull()
-    return both.where(changed).select(*ITEMS.column_names)
+        rows = _with_name_numbers(rows, known, name)
+    return rows.select(*ITEMS.column_names)
+
+
+def _with_item_numbers(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """`item_no` of every row: known items keep theirs, new ones follow."""
+    old = known.groupBy("item_id").agg(F.max("item_no").alias("item_no"))
+    table = rows.groupBy("item_id").agg(F.min("first_ts").alias("_first")).join(old, on="item_id", how="full")
+    table = _with_new_numbers(table, "item_no", F.col("item_id"), F.col("_first"), F.col("item_no").isNull())
+    return rows.join(table.select("item_id", "item_no"), on="item_id", how="inner")
 
 
 def _with_new_numbers(rows: DataFrame, number: str, key: Column, first: Column, is_new: Column) -> DataFrame:
@@ -86,5 +96,5 @@ def _with_name_numbers(items: DataFrame, known: DataFrame, name: str) -> DataFra
     names = items.where(F.col(name).isNotNull()).groupBy(name).agg(F.min("first_ts").alias("_first"))
     table = names.join(old, on=name, how="full")
     table = _with_new_numbers(table, "_no", F.col(name), F.col("_first"), F.col("_no").isNull()).select(name, "_no")
-    joined = items.drop(number).join(F.broadcast(table), on=name, how="left")
+    joined = items.join(F.broadcast(table), on=name, how="left")
     return joined.withColumn(number, F.coalesce(F.col("_no"), F.lit(0))).drop("_no")

@@ -6,14 +6,20 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import events_as_of, happened_before, links_as_of, midnight, users_as_of, valid_before
+from ltv_features.as_of import (
+    ITEM_NUMBERS,
+    events_as_of,
+    happened_before,
+    links_as_of,
+    midnight,
+    users_as_of,
+    valid_before,
+    with_item_numbers,
+)
 from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.links import with_customers
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
-
-NUMBERS = ("item_no", "category_no", "brand_no")
-"""What `items` says of an item; 0 where an event has none."""
 
 
 def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None = None) -> DataFrame:
@@ -51,16 +57,16 @@ def _planted(rows: DataFrame, time: str, as_of: date) -> DataFrame:
 
 
 def numbered(events: DataFrame, items: DataFrame) -> DataFrame:
-    """Events as KERNEL_EVENTS."""
+    """Events as KERNEL_EVENTS; `items`: every version of every item, of which each event sees what was valid then."""
     type_id = F.create_map(*[F.lit(word) for pair in TYPE_ID.items() for word in pair])
-    return events.join(items.select("item_id", *NUMBERS), on="item_id", how="left").select(
+    return with_item_numbers(events, items).select(
         "user_id",
         "user_key",
         F.unix_micros("event_ts").alias("ts_us"),
         "event_key",
         type_id[F.col("event_type")].cast("byte").alias("type"),
         "order_key",
-        *[F.coalesce(F.col(name), F.lit(0)).alias(name) for name in NUMBERS],
+        *[F.coalesce(F.col(name), F.lit(0)).alias(name) for name in ITEM_NUMBERS],
         "quantity",
         "amount_minor",
         "discount_minor",

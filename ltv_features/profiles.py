@@ -7,7 +7,7 @@ from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import USERS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
-from ltv_features.sources import UserMapping
+from ltv_features.sources import ItemMapping, UserMapping
 
 ALWAYS = "always"
 _NO = ("0", "0.0", "f", "false", "n", "no")
@@ -21,11 +21,7 @@ def profiled(rows: DataFrame, mapping: UserMapping) -> DataFrame:
     names = sorted({*mapping.attributes, *(mapping.sensitive if mapping.use_sensitive else ())})
     profile = F.to_json(F.struct(*[read(name, words).alias(name) for name in names])) if names else F.lit("{}")
     dated = mapping.valid_from != ALWAYS
-    since = F.lit("1970-01-01 00:00:00").cast("timestamp")
-    said = F.lit(True)
-    if dated:
-        since = read(mapping.valid_from, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone="UTC"))
-        said = read(mapping.valid_from, is_given)
+    since, said = validity(read, mapping)
     objection = read(mapping.objects_to_profiling, words)
     refused = F.array_compact(
         F.array(
@@ -46,6 +42,14 @@ def profiled(rows: DataFrame, mapping: UserMapping) -> DataFrame:
         "objects_to_profiling": F.coalesce(~F.lower(objection.cast("string")).isin(*_NO), F.lit(False)),
     }
     return rows.withColumns({**columns, "_rules": refused})
+
+
+def validity(read: Reader, mapping: UserMapping | ItemMapping) -> tuple[Column, Column]:
+    """Since when a row is valid, null where that cannot be read, and whether it says so; 1970 for a source without."""
+    if mapping.valid_from == ALWAYS:
+        return F.lit("1970-01-01 00:00:00").cast("timestamp"), F.lit(True)
+    since = read(mapping.valid_from, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone="UTC"))
+    return since, read(mapping.valid_from, is_given)
 
 
 def latest(profiled_rows: DataFrame) -> DataFrame:

@@ -48,7 +48,7 @@ def write_items(
 
     With `known_stay` what is known of an item stays.
     """
-    columns = ("item_id", "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
+    columns = (*ITEMS.key, "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
     kept = [s.of(KEPT).select(*columns) for s in things]
     attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
     if known_stay and lake.exists(ITEMS.name):
@@ -63,7 +63,7 @@ def write_items(
     return [s.keyed_hop(ITEMS.key, lake.read(ITEMS.name)) for s in things]
 
 
-_ITEM_TYPES = {"_landed_ts": "timestamp", "_row_number": "bigint"}
+_ITEM_TYPES = {"valid_from": "timestamp", "_landed_ts": "timestamp", "_row_number": "bigint"}
 
 
 def _union(lake: Lake, parts: Sequence[DataFrame], schema: str) -> DataFrame:
@@ -77,19 +77,33 @@ def append_events(lake: Lake, sieved: Sieved) -> None:
     A delivery without a good row moves the mark alone and makes no version of `events`.
     """
     delivery = sieved.delivery
-    if not sieved.counts.get(KEPT, 0) and lake.exists(EVENTS.name):
+    if not sieved.counts.get(KEPT, 0) and lake.exists(EVENTS.name) and not delivery.afresh:
         mark(lake, delivery)
         return
     before = lake.version(EVENTS.name)
     rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
+    note = {"source": delivery.source, "mapping": delivery.mapping}
+    if delivery.afresh and before is not None:
+        _replace_events(lake, sieved, rows, note, before)
+        return
     lake.append(
-        rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by,
-        note={"source": delivery.source, "mapping": delivery.mapping},
-    )  # fmt: skip
+        rows, EVENTS.name, app=delivery.app, version=delivery.version, partition_by=EVENTS.partition_by, note=note
+    )
     after = lake.version(EVENTS.name)
     start = -1 if before is None else before
-    committed = lake.changes(EVENTS.name, start, after).count() if after is not None else 0
+    committed = lake.feed(EVENTS.name, start, after).count() if after is not None else 0
     hold_committed(f"events in versions {start + 1} to {after}", sieved, KEPT, committed)
+
+
+def _replace_events(lake: Lake, sieved: Sieved, rows: DataFrame, note: dict[str, str], before: int) -> None:
+    """One commit in which the events of a source give way to those that it says now; the mark follows."""
+    mine = f"source = '{sieved.source}'"
+    app = f"{sieved.delivery.app}/afresh"
+    lake.append(
+        rows, EVENTS.name, app=app, version=before + 1, partition_by=EVENTS.partition_by, note=note, instead_of=mine
+    )
+    hold_committed("events of the source", sieved, KEPT, lake.read(EVENTS.name).where(mine).count())
+    mark(lake, sieved.delivery)
 
 
 def hold_committed(what: str, sieved: Sieved, outcome: str, committed: int) -> None:

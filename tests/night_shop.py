@@ -46,11 +46,11 @@ class Shop:
         frame = self.lake.spark.createDataFrame(list(rows), spark_schema(EVENTS))
         self.lake.append(frame, EVENTS.name, app="test", version=self.written, partition_by=EVENTS.partition_by)
 
-    def items(self, categories: dict[str, int]) -> None:
-        """Merges items with the numbers of their categories."""
+    def items(self, categories: dict[str, int], since: datetime = datetime(1970, 1, 1, tzinfo=UTC)) -> None:
+        """Merges items with the numbers of their categories, valid `since` then."""
         rows = [
             dict.fromkeys(ITEMS.column_names) | {"item_id": name, "item_no": ITEMS_THERE.index(name) + 1}
-            | {"category_no": category, "brand_no": 0}
+            | {"category_no": category, "brand_no": 0, "valid_from": since}
             for name, category in categories.items()
         ]  # fmt: skip
         self.lake.upsert(self.lake.spark.createDataFrame(rows, spark_schema(ITEMS)), ITEMS)

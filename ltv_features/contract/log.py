@@ -71,14 +71,15 @@ ITEMS = Table(
     "items",
     (
         Column("item_id", "string", "id of the shop"),
-        Column("item_no", "int32", "from 1, append-only, in order of first event_ts then item_id"),
+        Column("valid_from", "timestamp", "start of validity; 1970-01-01 where the source has no dates"),
+        Column("item_no", "int32", "from 1, append-only, in order of first event_ts then item_id; one an item_id"),
         Column("category", "string", "category name", nullable=True),
         Column("category_no", "int32", "append-only number of the category; 0 without"),
         Column("brand", "string", "brand name", nullable=True),
         Column("brand_no", "int32", "append-only number of the brand; 0 without"),
         Column("title", "string", "words for people", nullable=True),
     ),
-    key=("item_id",),
+    key=("item_id", "valid_from"),
 )
 
 INGESTED = Table(

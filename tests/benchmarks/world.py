@@ -38,6 +38,7 @@ def write_items(lake: Lake) -> None:
     rows = lake.spark.range(1, ITEMS_SOLD + 1)
     made = {
         "item_id": F.concat(F.lit("i"), F.col("id")),
+        "valid_from": F.lit("1970-01-01 00:00:00").cast("timestamp"),
         "item_no": F.col("id").cast("int"),
         "category_no": (F.col("id") % 50 + 1).cast("int"),
         "brand_no": (F.col("id") % 90 + 1).cast("int"),

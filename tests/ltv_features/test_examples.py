@@ -145,7 +145,8 @@ def fill(lake: Lake) -> None:
         rows.append(tuple(made[c.name] for c in EVENTS.columns))
     spark = lake.spark
     spark.createDataFrame(rows, spark_schema(EVENTS)).write.format("delta").save(lake.path("events"))
-    items = [(f"i{number}", number, None, 0, None, 0, None) for number in range(1, 101)]
+    always = datetime(1970, 1, 1, tzinfo=UTC)
+    items = [(f"i{number}", always, number, None, 0, None, 0, None) for number in range(1, 101)]
     spark.createDataFrame(items, spark_schema(ITEMS)).write.format("delta").save(lake.path("items"))
 
 
