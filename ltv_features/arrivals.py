@@ -31,7 +31,7 @@ NEVER = -1
 class Delivery:
     """What a source has in its raw table, how it is read, and how far it was ingested (None: never).
 
-    `afresh`: what the source says of users, items or links must be read as a whole again, under a new mapping.
+    `afresh`: the source must be read as a whole again, because its mapping changed or a person wants it rebuilt.
     """
 
     source: str
@@ -78,7 +78,12 @@ def delivery_of(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
     ingested = max((mark for mark in (at, with_events) if mark is not None), default=None)
     before = lake.last_note(EVENTS.name, "source", name).get("mapping", mapping)
     if ingested is not None and before != mapping:
-        log.warning("source %s: its mapping changed; rows that were ingested before stay as they were", name)
+        log.warning(
+            "source %s: its mapping changed; rows that were ingested before stay as they were; "
+            "python -m jobs.operate rebuild %s reads them again",
+            name,
+            name,
+        )
     return Delivery(name, mapping, app, version, ingested)
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ltv_features.config import Rates
 from ltv_features.errors import ContractBroken
@@ -39,6 +39,34 @@ def require_columns(needed: Iterable[str], actual: Iterable[str], *, where: str)
     )
 
 
+def with_optional_keys(
+    columns: Sequence[str], needed: Iterable[str], source: SourceSettings, known: Collection[str]
+) -> tuple[str, ...]:
+    """Of JSON lines the columns, and mapped keys that none of these lines says but that are `known` of others.
+
+    JSON leaves out what is null. Keys without which a row says nothing must be there; so must those that nobody ever
+    said, which are slips of the pen.
+    """
+    keys = _keys(source)
+    absent = [name for name in needed if name not in columns and root_of(name) not in columns and name not in keys]
+    said = [name if name in known else root_of(name) for name in absent]
+    return (*columns, *dict.fromkeys(name for name in said if name in known))
+
+
+def _keys(source: SourceSettings) -> set[str]:
+    """The mapped columns without which a row says nothing."""
+    keys: set[str] = set()
+    if source.events:
+        keys |= {source.events.columns.user, source.events.columns.time}
+    if source.users:
+        keys |= {source.users.user, source.users.valid_from}
+    if source.items:
+        keys |= {source.items.item, source.items.valid_from}
+    if source.links:
+        keys |= {source.links.visitor, source.links.user, source.links.time}
+    return keys
+
+
 def root_of(name: str) -> str:
     """The column that a path into JSON or a struct begins with: `order` of `order.lines[0].sku`."""
     return re.split(r"[.\[]", name, maxsplit=1)[0]
@@ -55,7 +83,9 @@ def mapped_columns(source: SourceSettings) -> list[str]:
         named += [users.user, None if users.valid_from == "always" else users.valid_from, users.objects_to_profiling]
         named += [*users.attributes, *users.sensitive]
     if source.items:
-        named += list(source.items.model_dump().values())
+        things = source.items
+        named += [things.item, things.category, things.brand, things.title]
+        named += [None if things.valid_from == "always" else things.valid_from]
     if source.links:
         named += [source.links.visitor, source.links.user, source.links.time]
     return list(dict.fromkeys(column for column in named if column))

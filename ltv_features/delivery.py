@@ -176,7 +176,7 @@ def _look_at_json(path: str) -> Delivered:
             row = _json_object(line, number)
             keys.update(dict.fromkeys(row))
             good += bool(row)
-    if not good:
+    if rows and not good:
         raise ValueError("no line of it is a JSON object")
     return Delivered(path, _distinct(list(keys)), rows)
 

@@ -1,11 +1,13 @@
 """A Delta table of the shop's own as a source: its first state, then each commit that added rows, like files.
 
-Landing copies the rows, so that what the shop vacuums or rewrites later changes no night. The first state lands with
-the time of its newest commit, every later commit with its own. A raw log only grows: a commit that took rows back, or
-wrote some anew, is refused by name.
+Landing copies the rows, so that what the shop vacuums or rewrites later changes no night. Each commit lands with its
+own time and columns, also where many come at once; a table whose log does not tell all of them any more lands as it is,
+with the time of its newest commit. A raw log only grows: a commit that took rows back, or wrote some anew, is refused
+by name, and a rebuild of the source takes the table as it is then.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from delta.tables import DeltaTable
@@ -15,7 +17,21 @@ from pyspark.sql import functions as F
 from ltv_features.delivery import Delivered, no_table
 from ltv_features.errors import ContractBroken, InputMissing
 
-_REARRANGE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD CONSTRAINT", "COMPUTE STATS", "FSCK")
+log = logging.getLogger("ltv")
+
+MOST_COMMITS = 500
+"""As many commits are landed one by one the first time."""
+_REBUILD = "python -m jobs.operate rebuild {} --config ... --as-of ..."
+_REARRANGE = (
+    "CREATE TABLE",
+    "OPTIMIZE",
+    "VACUUM START",
+    "VACUUM END",
+    "SET TBLPROPERTIES",
+    "ADD CONSTRAINT",
+    "COMPUTE STATS",
+    "FSCK",
+)
 """Operations that neither add nor remove a row."""
 
 
@@ -40,36 +56,63 @@ def commits_of(
     landed = [int(mark.removeprefix(prefix)) for mark in known if mark.startswith(prefix)]
     stamp = F.unix_micros("timestamp").alias("us")
     history = table.history().select("version", stamp, "operation", "isBlindAppend").orderBy("version").collect()
-    columns = tuple(table.toDF().columns)
+    adding = [row for row in history if row["operation"] not in _REARRANGE]
     if not landed:
-        return [(f"{prefix}{history[-1]['version']}", _whole(spark, path, columns, history[-1]))], 0
+        if _told(history, adding):
+            return list(_commits(spark, name, path, prefix, adding)), 0
+        log.warning("source %s: table %s lands as it is, as if its newest commit had brought every row", name, path)
+        return [present(spark, path)], 0
     last = max(landed)
     new = [row for row in history if row["version"] > last]
     if [row["version"] for row in new] != list(range(last + 1, history[-1]["version"] + 1)):
         raise InputMissing(
             f"source {name!r}: table {path} no longer says what happened after version {last}; next: raise its "
-            "delta.logRetentionDuration, and land its present state under a new source name"
+            f"delta.logRetentionDuration, and take its present state: {_REBUILD.format(name)}"
         )
-    adding = [row for row in new if row["operation"] not in _REARRANGE]
-    return [(f"{prefix}{row['version']}", _commit(spark, name, path, columns, row)) for row in adding], len(landed)
+    new = [row for row in adding if row["version"] > last]
+    return list(_commits(spark, name, path, prefix, new)), len(landed)
 
 
-def _whole(spark: SparkSession, path: str, columns: tuple[str, ...], row: Row) -> Delivered:
-    rows = _at(spark, path, row["version"]).count()
-    return Delivered(path, columns, rows, version=row["version"], committed_ts=_utc(row["us"]))
+def _told(history: Sequence[Row], adding: Sequence[Row]) -> bool:
+    """Whether the log still tells which of not too many commits brought every row that is there."""
+    return history[0]["version"] == 0 and len(adding) <= MOST_COMMITS and all(row["isBlindAppend"] for row in adding)
 
 
-def _commit(spark: SparkSession, name: str, path: str, columns: tuple[str, ...], row: Row) -> Delivered:
-    version = row["version"]
-    if not row["isBlindAppend"]:
-        raise ContractBroken(
-            f"source {name!r}: expected commits of {path} that only add rows, actual {row['operation']} in version "
-            f"{version}; next: land the table under a new source name, which reads it as it is now"
+def present(spark: SparkSession, path: str) -> tuple[str, Delivered]:
+    """The table as it is now, as one delivery."""
+    table = DeltaTable.forPath(spark, path)
+    row = table.history(1).select("version", F.unix_micros("timestamp").alias("us")).collect()[0]
+    rows = _at(spark, path, row["version"])
+    mark = f"delta:{table.detail().select('id').collect()[0]['id']}@{row['version']}"
+    return mark, Delivered(
+        path, tuple(rows.columns), rows.count(), version=row["version"], committed_ts=_utc(row["us"])
+    )
+
+
+def _commits(
+    spark: SparkSession, name: str, path: str, prefix: str, new: Sequence[Row]
+) -> Iterator[tuple[str, Delivered]]:
+    """Each commit with the columns of its own version and the files that it added."""
+    before: tuple[int, set[str]] = (-1, set())
+    for row in new:
+        version = row["version"]
+        if not row["isBlindAppend"]:
+            raise ContractBroken(
+                f"source {name!r}: expected commits of {path} that only add rows, actual {row['operation']} in version "
+                f"{version}; next: take the table as it is now: {_REBUILD.format(name)}"
+            )
+        if before[0] != version - 1 and version > 0:
+            before = (version - 1, {*_at(spark, path, version - 1).inputFiles()})
+        there = _at(spark, path, version)
+        files = {*there.inputFiles()}
+        parts = tuple(sorted(files - before[1]))
+        before = (version, files)
+        rows = spark.read.parquet(*parts).count() if parts else 0
+        columns = tuple(there.columns)
+        yield (
+            f"{prefix}{version}",
+            Delivered(path, columns, rows, version=version, parts=parts, committed_ts=_utc(row["us"])),
         )
-    before = {*_at(spark, path, version - 1).inputFiles()}
-    parts = tuple(sorted({*_at(spark, path, version).inputFiles()} - before))
-    rows = spark.read.parquet(*parts).count() if parts else 0
-    return Delivered(path, columns, rows, version=version, parts=parts, committed_ts=_utc(row["us"]))
 
 
 def _at(spark: SparkSession, path: str, version: int) -> DataFrame:

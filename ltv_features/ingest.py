@@ -6,7 +6,8 @@ nothing twice, and what a run that never came to its end wrote gives way to the 
 between.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 
 from ltv_features import quality
@@ -24,13 +25,16 @@ from ltv_features.unit import fix_unit
 from ltv_features.written import append_events, write_items, write_links, write_users
 
 
-def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str) -> list[Hop]:
+def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afresh: Collection[str] = ()) -> list[Hop]:
     """The hops of this run, empty when nothing was new; see the module for what is written in which order.
+
+    Sources `afresh` are read as a whole, and their events replaced in one commit.
 
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
     deliveries = {name: delivery_of(lake, settings, name) for name in settings.sources if _kinds(settings, name)}
+    deliveries |= {name: replace(deliveries[name], afresh=True) for name in afresh}
     digest = _digest(lake, settings, deliveries)
     new = [delivery for delivery in deliveries.values() if delivery.is_new]
     try:
@@ -83,4 +87,5 @@ def _digest(lake: Lake, settings: FeatureConfig, deliveries: Mapping[str, Delive
     """Of everything that decides what an ingest writes: raw versions and mappings, not paths."""
     mappings = {name: source.model_dump(mode="json", exclude={"path"}) for name, source in settings.sources.items()}
     versions = {each.app: each.version for each in deliveries.values()}
-    return digest_of(JOB, versions, mappings, settings.shop, settings.ingest)
+    whole = [f"afresh {each.source}" for each in deliveries.values() if each.afresh]
+    return digest_of(JOB, versions, mappings, settings.shop, settings.ingest, *whole)

@@ -7,8 +7,8 @@ are those of the first landing: later files may lack unmapped ones (null) or bri
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import reduce
 
 from py4j.protocol import Py4JError
@@ -18,13 +18,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ltv_features import ledger
-from ltv_features.columns import needed_columns, require_columns
+from ltv_features.columns import needed_columns, require_columns, root_of, with_optional_keys
 from ltv_features.config import Rates
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
 from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
 from ltv_features.digest import digest_of
 from ltv_features.errors import ContractBroken, InputMissing, LtvError, RowsUnexplained
-from ltv_features.external import commits_of
+from ltv_features.external import commits_of, present
 from ltv_features.files import sha256_of
 from ltv_features.parsing import quoted
 from ltv_features.session import session_settings
@@ -67,12 +67,31 @@ def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence
         digests = {sha256_of(path): path for path in find_files(name, source.path)}
         files = [(digest, look_at(path, source)) for digest, path in digests.items() if digest not in known]
         landed_before = len(digests) - len(files)
-    for _, file in files:
+    if source.format == "jsonl":
+        files = _completed(lake, name, source, files, needed)
+    for digest, file in files:
         where = f"source {name!r}, file {file.path}"
-        require_columns(needed, file.columns, where=where)
+        if source.format != "delta" or digest == files[-1][0]:  # an earlier commit may know fewer columns
+            require_columns(needed, file.columns, where=where)
         if taken := sorted({column.name for column in RAW_EXTRA} & set(file.columns)):
             raise ContractBroken(f"{where}: columns {taken} bear names that landing adds itself; next: rename them")
     return Landing(name, source, tuple(files), landed_before)
+
+
+def _completed(
+    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], needed: Sequence[str]
+) -> list[tuple[str, Delivered]]:
+    """Files of JSON lines with the mapped keys that they leave out; an empty one leaves out all."""
+    known = {column for _, file in files for column in file.columns}
+    if lake.exists(raw_table(name)):
+        known |= {*lake.read(raw_table(name)).columns}
+    completed = []
+    for digest, file in files:
+        columns = with_optional_keys(file.columns, needed, source, known)
+        if not file.rows:
+            columns = tuple(dict.fromkeys((*columns, *map(root_of, needed))))
+        completed.append((digest, replace(file, columns=columns)))
+    return completed
 
 
 def look_over_all(
@@ -99,6 +118,11 @@ def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> None:
         _append(lake, landing.name, landing.source, landing.files[start : start + FILES_A_COMMIT], landed_ts)
 
 
+def land_anew(lake: Lake, name: str, source: SourceSettings) -> None:
+    """Replaces the raw table of an external Delta table by what that is now, in one commit."""
+    _append(lake, name, source, [present(lake.spark, source.path)], datetime.now(UTC), whole=True)
+
+
 def unaccounted(lake: Lake, name: str) -> Iterator[tuple[str, ledger.Hop]]:
     """The landings of a source, oldest first, that the ledger does not know yet: digest of the files, and account.
 
@@ -122,20 +146,23 @@ def _known_digests(lake: Lake, table: str) -> set[str]:
 
 
 def _append(
-    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], landed_ts: datetime
-) -> None:
+    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], landed_ts: datetime,
+    *, whole: bool = False,
+) -> None:  # fmt: skip
     awkward = any(re.search(r"[ ,;{}()\n\t=]", column) for _, file in files for column in file.columns)
-    app = f"{JOB}/{name}/{digest_of(sorted(digest for digest, _ in files))}"
+    app = f"{JOB}/{name}/{digest_of(sorted(digest for digest, _ in files), *(['anew'] if whole else []))}"
+    instead = "_row_number >= 0" if whole else None
     note = {_LANDED: {digest: file.rows for digest, file in files}}
     with session_settings(lake.spark, READING | {_COLUMN_MAPPING: "name" if awkward else "none"}):
         try:
             rows = [_with_extra(read_file(lake.spark, f, source), digest, f, landed_ts) for digest, f in files]
-            whole = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)
+            union = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), rows)
             if source.format in ("csv", "jsonl"):
-                _hold_read(name, whole, files)
+                _hold_read(name, union, files)
             extra = [column.name for column in RAW_EXTRA]
-            whole = whole.select(*[quoted(column) for column in whole.columns if column not in extra], *extra)
-            lake.append(_as_landed_before(lake, name, whole), raw_table(name), app=app, version=1, note=note)
+            union = union.select(*[quoted(column) for column in union.columns if column not in extra], *extra)
+            union = _as_landed_before(lake, name, union)
+            lake.append(union, raw_table(name), app=app, version=1, note=note, instead_of=instead)
         except (PySparkException, Py4JError) as error:
             paths = ", ".join(file.path for _, file in files[:3])
             raise ContractBroken(

@@ -137,10 +137,15 @@ class Lake:
 
     def append(
         self, df: DataFrame, name: str, *, app: str, version: int, note: Mapping[str, Any] | None = None,
-        partition_by: tuple[str, ...] = (),
+        partition_by: tuple[str, ...] = (), instead_of: str | None = None,
     ) -> None:  # fmt: skip
-        """Appends once per (app, version): the same or a lower version again is skipped by Delta without a commit."""
+        """Appends once per (app, version): the same or a lower version again is skipped by Delta without a commit.
+
+        Rows that fulfil `instead_of` give way in the same commit.
+        """
         writer = df.write.format("delta").mode("append").option("txnAppId", app).option("txnVersion", version)
+        if instead_of and self.exists(name):
+            writer = writer.mode("overwrite").option("replaceWhere", instead_of)
         if note:
             writer = writer.option("userMetadata", json.dumps(note, sort_keys=True))
         if not self.exists(name):
@@ -176,13 +181,6 @@ class Lake:
         if not self.exists(table.name):
             writer = writer.option("delta.enableChangeDataFeed", "true")
         (writer.partitionBy(*table.partition_by) if table.partition_by else writer).save(self.path(table.name))
-
-    def changes(self, name: str, after: int, to: int) -> DataFrame:
-        """The rows inserted in versions (after, to]. Raises ContractBroken when rows were updated or deleted there."""
-        rows = self.feed(name, after, to)
-        if not rows.where(F.col("_change_type") != "insert").isEmpty():
-            raise ContractBroken(f"table {name!r}: rows changed in versions {after + 1} to {to}; next: rebuild from it")
-        return rows.drop("_change_type")
 
     def feed(self, name: str, after: int, to: int) -> DataFrame:
         """Changes of versions (after, to] with `_change_type`: insert, delete, update_preimage or update_postimage."""

@@ -37,14 +37,27 @@ def _control(run: Run, arguments: argparse.Namespace) -> None:
 def _replay(run: Run, arguments: argparse.Namespace) -> None:
     from ltv_features.replay import replay
 
-    mapped = {name: s.events or s.users or s.items or s.links for name, s in run.settings.sources.items()}
-    _hold_known(arguments, [name for name, mapping in mapped.items() if mapping])
+    _hold_known(arguments, _mapped(run))
     hops = replay(run.lake, run.settings, arguments.thing, as_of=run.as_of, run_id=run.run_id)
     for hop in hops:
         rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
         log.info("%s: %d quarantined rows = %d out + %s", hop.name, hop.rows_in, hop.rows_out, rest)
     if not hops:
         log.info("%s has no quarantined row", arguments.thing)
+
+
+def _rebuild(run: Run, arguments: argparse.Namespace) -> None:
+    from ltv_features.rebuild import rebuild
+
+    _hold_known(arguments, _mapped(run))
+    for hop in rebuild(run.lake, run.settings, arguments.thing, as_of=run.as_of, run_id=run.run_id):
+        rest = ", ".join(f"{rows} {name}" for name, rows in sorted(hop.accounted.items()))
+        log.info("%s: %d rows = %d out + %s", hop.name, hop.rows_in, hop.rows_out, rest)
+
+
+def _mapped(run: Run) -> list[str]:
+    sources = run.settings.sources.items()
+    return [name for name, source in sources if source.events or source.users or source.items or source.links]
 
 
 def _hold_known(arguments: argparse.Namespace, known: list[str]) -> None:
@@ -57,6 +70,7 @@ def _hold_known(arguments: argparse.Namespace, known: list[str]) -> None:
 VERBS: dict[str, tuple[Callable[[Run, argparse.Namespace], None], str]] = {
     controls.HOLD: (_control, "hold night: publish nothing of this date until it is released"),
     controls.RELEASE: (_control, "release night, or release ingest/SOURCE that a check of this date holds"),
+    "rebuild": (_rebuild, "rebuild SOURCE: all of its rows once more, its events replaced in one commit"),
     "replay": (_replay, "replay SOURCE: its quarantined rows once more, after the mapping was corrected"),
 }
 

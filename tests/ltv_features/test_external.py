@@ -12,6 +12,7 @@ from ltv_features.config import FeatureConfig
 from ltv_features.errors import ContractBroken, InputMissing
 from ltv_features.ingest import ingest
 from ltv_features.land import land, look_over, raw_table, unaccounted
+from ltv_features.rebuild import rebuild
 from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY
@@ -54,7 +55,7 @@ def log(lake: Lake, tmp_path: Path) -> Log:
     return log
 
 
-def test_the_first_landing_takes_the_table_as_it_is_and_later_ones_what_was_added(log: Log) -> None:
+def test_every_landing_takes_commit_after_commit_each_once(log: Log) -> None:
     first = [("u1", "b1", "1.50", "2026-01-01"), ("u1", "b3", "3.00", "2026-01-03"), ("u2", "b2", "2.00", "2026-01-02")]
     assert log.land() == first
     version = log.lake.version("raw_log")
@@ -65,17 +66,19 @@ def test_the_first_landing_takes_the_table_as_it_is_and_later_ones_what_was_adde
     new = [("u3", "b4", "4.00", "2026-01-04"), ("u3", "b4", "4.00", "2026-01-05"), ("u4", "b5", "5.00", "2026-01-04")]
     assert log.land() == sorted(first + new)
     marks = {row["_file_sha256"] for row in log.lake.read("raw_log").select("_file_sha256").collect()}
-    assert len(marks) == 3
-    assert {mark.split("@")[1] for mark in marks} == {"1", "2", "3"}
+    assert {mark.split("@")[1] for mark in marks} == {"0", "1", "2", "3"}
 
 
 def test_rows_land_with_the_time_of_their_commit_and_a_number_of_their_own(log: Log) -> None:
     log.land()
     rows = (
-        log.lake.read("raw_log").selectExpr("_landed_ts < timestamp'2027-01-01' as of_commit", "_row_number").collect()
+        log.lake.read("raw_log")
+        .selectExpr("_landed_ts < timestamp'2027-01-01' as of_commit", "_landed_ts", "_file_sha256", "_row_number")
+        .collect()
     )
     assert all(row["of_commit"] for row in rows)
-    assert len({row["_row_number"] for row in rows}) == 3
+    assert len({(row["_file_sha256"], row["_row_number"]) for row in rows}) == 3
+    assert len({row["_landed_ts"] for row in rows}) == 2
 
 
 def test_equal_lines_of_one_commit_both_live_wherever_their_files_lie(log: Log, lake: Lake) -> None:
@@ -90,6 +93,53 @@ def test_equal_lines_of_one_commit_both_live_wherever_their_files_lie(log: Log, 
     land(lake, landing, landed_ts=NOW)
     (hop,) = ingest(lake, settings, as_of=DAY, run_id="r")
     assert (hop.rows_in, hop.rows_out) == (7, 7)
+
+
+def settings_of(log: Log, lake: Lake, **events: Any) -> FeatureConfig:
+    columns = {"user": "who", "time": "when", "order": "bill", "amount": "paid"}
+    mapping = {"event_type": "purchase", "columns": columns, **events}
+    sources = {"log": {"path": log.path, "format": "delta", "events": mapping}}
+    return FeatureConfig.model_validate(
+        {"lake": {"root": lake.root}, "sources": sources, "ingest": {"max_bad_share": 1.0}}
+    )
+
+
+def ingested(log: Log, lake: Lake, **events: Any) -> list[tuple[int, int, dict[str, int]]]:
+    settings = settings_of(log, lake, **events)
+    landing = look_over(lake, "log", settings.sources["log"], needed=needed_columns("log", settings.sources))
+    land(lake, landing, landed_ts=NOW)
+    hops = ingest(lake, settings, as_of=DAY, run_id="r")
+    return [(hop.rows_in, hop.rows_out, {name: n for name, n in hop.accounted.items() if n}) for hop in hops]
+
+
+def test_a_line_of_two_commits_is_a_repetition_also_where_both_arrive_at_once(log: Log, lake: Lake) -> None:
+    log.add(("u1", "2026-01-01 10:00:00", "b1", "1.50"))
+    assert ingested(log, lake, history=True) == [(4, 3, {"duplicates": 1})]
+
+
+def test_a_commit_is_read_with_the_columns_of_its_own_version(log: Log, lake: Lake) -> None:
+    log.land()
+    log.add(("u7", "2026-01-07 10:00:00", "b7", "7.00"))
+    wider = lake.spark.createDataFrame([("u8", "b8", "web")], "who string, bill string, channel string")
+    wider = wider.selectExpr("*", "timestamp'2026-01-08 10:00:00' when", "date'2026-01-08' day")
+    wider.write.format("delta").mode("append").option("mergeSchema", "true").save(log.path)
+    assert [row[:2] for row in log.land()][-2:] == [("u7", "b7"), ("u8", "b8")]
+
+
+def test_rows_taken_back_come_to_events_with_a_rebuild_and_count_nobody_twice(log: Log, lake: Lake) -> None:
+    assert ingested(log, lake, history=True) == [(3, 3, {})]
+    log.add(("u5", "2020-01-05 10:00:00", "b5", "5.00"), ("u6", "2199-01-05 10:00:00", "b5", "5.00"))
+    DeltaTable.forPath(lake.spark, log.path).delete("who = 'u2'")
+    with pytest.raises(ContractBroken, match=r"DELETE in version 3; next: .* python -m jobs\.operate rebuild log"):
+        ingested(log, lake)
+    for _ in range(2):
+        (hop,) = rebuild(lake, settings_of(log, lake), "log", as_of=DAY, run_id="r")
+        assert (hop.rows_in, hop.rows_out, hop.accounted["quarantined"]) == (4, 3, 1)
+        events = lake.read("events").select("source", "user_id", "order_id").collect()
+        assert sorted(map(tuple, events)) == [("log", "u1", "b1"), ("log", "u1", "b3"), ("log", "u5", "b5")]
+    assert lake.feed("events", 0, 1).where("_change_type = 'delete'").count() == 3
+    log.add(("u9", "2026-01-09 10:00:00", "b9", "9.00"))
+    assert ingested(log, lake, history=True) == [(1, 1, {})]
 
 
 def test_rearranged_files_bring_nothing_and_rows_taken_back_are_refused_by_name(log: Log) -> None:

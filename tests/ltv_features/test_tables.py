@@ -61,15 +61,15 @@ def test_upsert_commits_nothing_when_nothing_differs(lake):
 def test_upsert_touches_no_row_that_is_the_same_already(lake):
     lake.upsert(small(lake, ("a", NIGHT, 1), ("b", NIGHT, 2)), SMALL)
     lake.upsert(small(lake, ("a", NIGHT, 1), ("b", NIGHT, 2), ("c", NIGHT, 3)), SMALL)
-    assert [row.user_id for row in lake.changes("small", 0, 1).collect()] == ["c"]
+    assert [row.user_id for row in lake.feed("small", 0, 1).collect()] == ["c"]
 
 
 def test_append_with_the_same_number_adds_nothing_and_changes_are_read_by_version(lake):
     for version, name in ((1, "a"), (1, "b"), (2, "c")):
         lake.append(small(lake, (name, NIGHT, 1)), "small", app="test", version=version)
     assert {r.user_id for r in lake.read("small").collect()} == {"a", "c"}
-    assert [r.user_id for r in lake.changes("small", 0, 1).collect()] == ["c"]
-    assert lake.changes("small", 1, 1).count() == 0
+    assert [r.user_id for r in lake.feed("small", 0, 1).collect()] == ["c"]
+    assert lake.feed("small", 1, 1).count() == 0
 
 
 def test_events_as_of_sees_the_last_microsecond_before_and_nothing_at_the_date(lake):
