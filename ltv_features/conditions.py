@@ -53,6 +53,7 @@ class Limits:
     zero_amount_is_bad: bool = False
     refuse_blank: tuple[str, ...] = ()
     fill_blank: tuple[str, ...] = ()
+    last_known: tuple[str, ...] = ()
     caps: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """By fact the shop's own limit, in the units of its column, and what to do above it."""
     text_ids: tuple[str, ...] = ("event_id", "user_id", "visitor_id", "item_id", "order_id", "promotion_id")
@@ -137,6 +138,18 @@ def blank(fact: str) -> Condition:
 
 def filled(fact: str) -> Condition:
     return lambda limits: F.col(f"_filled_{fact}") if fact in limits.fill_blank else None
+
+
+def taken(fact: str) -> Condition:
+    return lambda limits: F.col(f"_known_{fact}") if fact in limits.last_known else None
+
+
+def late(limits: Limits) -> Column | None:
+    """Whether it happened before the day before it landed, so that an earlier night would have had it."""
+    if limits.history:
+        return None
+    day_before = F.unix_micros(F.date_trunc("day", "_landed_ts")) - F.lit(MICROS_PER_DAY)
+    return F.unix_micros("event_ts") < day_before
 
 
 def above(fact: str, then: str) -> Condition:

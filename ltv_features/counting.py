@@ -46,7 +46,7 @@ def found_in(rows: DataFrame, notes: Sequence[str] = (), facts: Sequence[str] = 
         counts=_counts(told),
         refused={row["_reason"]: row["_n"] for row in told if row["_outcome"] == QUARANTINED},
         wished=sum(row["_wished"] for row in told if row["_outcome"] == QUARANTINED),
-        noted={note: kept[f"_noted_{note}"] for note in notes if kept},
+        noted={note: kept[f"_noted_{note}"] for note in notes if kept.get(f"_noted_{note}")},
         completeness={
             fact: kept[f"_says_{fact}"] / kept[f"_fits_{fact}"] for fact in facts if kept.get(f"_fits_{fact}")
         },

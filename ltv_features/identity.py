@@ -64,9 +64,10 @@ def said() -> Column:
 def with_identity(rows: DataFrame, *, by: Identity, good: Column) -> DataFrame:
     """`rows` (with `_key`: own id, row hash or content hash) with `event_id`, `_repeated` and `_conflict`.
 
-    Repeated: another row of the batch has this id. The earliest event stays, of equal times the first by (landing,
-    file, row number): a row from the future never takes the place of one from the past. In conflict: it says something
-    else than the one that stays. Rows that are not `good` take no part: a refused row must not make its corrected
+    Repeated: another row of the batch has this id. The row that landed first stays, whether both are ingested at once
+    or night by night; of those that landed together the earliest event, then the first by (file, row number), so that a
+    row from the future never takes the place of one from the past. In conflict: it says something else than the one
+    that stays. Rows that are not `good` take no part: a refused row must not make its corrected
     repetition a duplicate.
     """
     checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE, said().alias("_said"))
@@ -79,7 +80,7 @@ def with_identity(rows: DataFrame, *, by: Identity, good: Column) -> DataFrame:
     repeated = checked.join(twice, on="_short", how="left_semi")
     in_file = Window.partitionBy("_key", "_file_sha256").orderBy("_row_number")
     repeated = repeated.withColumn("_occurrence", F.row_number().over(in_file) - 1 if by == "row" else F.lit(0))
-    overall = Window.partitionBy("_key", "_occurrence").orderBy("event_ts", "_landed_ts", *PLACE)
+    overall = Window.partitionBy("_key", "_occurrence").orderBy("_landed_ts", "event_ts", *PLACE)
     marks = {
         "_repeated": F.row_number().over(overall) > 1,
         "_conflict": F.lit(by == "id") & (F.first("_said").over(overall) != F.col("_said")),

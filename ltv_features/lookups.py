@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features.columns import require_columns
+from ltv_features.composed import with_composed_ids
 from ltv_features.errors import ContractBroken
 from ltv_features.parsing import quoted, words
 from ltv_features.sources import Lookup
@@ -12,8 +13,9 @@ from ltv_features.sources import Lookup
 def with_lookup(rows: DataFrame, raw: DataFrame, lookup: Lookup) -> DataFrame:
     """`rows` with the struct `_brought` and `_lookup_missed` (only ever true when the lookup is required).
 
-    Keys are compared as trimmed text. Of several deliveries of a key the latest landed counts. Raises ContractBroken
-    when one delivery says two things about one key, or when a brought column is also an own column.
+    Keys are compared as trimmed text in NFC; own ones come in it. Of several deliveries of a key the latest landed
+    counts. Raises ContractBroken when one delivery says two things about one key, or when a brought column is also an
+    own column.
     """
     own = rows.schema["_own"].dataType
     require_columns(lookup.on, own.names, where=f"lookup in {lookup.source!r}")  # type: ignore[attr-defined]
@@ -24,7 +26,7 @@ def with_lookup(rows: DataFrame, raw: DataFrame, lookup: Lookup) -> DataFrame:
             f"lookup in {lookup.source!r}: columns {clash} are also columns of the source; next: rename "
             "them in one of the files"
         )
-    table = _by_key(raw, lookup)
+    table = _by_key(with_composed_ids(raw, lookup.on.values()), lookup)
     kinds = {field.name: field.dataType for field in own.fields}  # type: ignore[attr-defined]
     same = [words(F.col(f"_own.{quoted(c)}"), kinds[c]) == table[f"_key{i}"] for i, c in enumerate(lookup.on)]
     joined = rows.join(F.broadcast(table), on=same, how="left").drop(*[f"_key{i}" for i in range(len(same))])

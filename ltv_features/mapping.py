@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 from ltv_features.conditions import COLUMN_OF, MAX_QUANTITY, MONEY_TYPES, TYPES_WITH, Limits
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES
+from ltv_features.last_known import with_last_known
 from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, with_point, words
 from ltv_features.sources import EventMapping
 
@@ -61,6 +62,7 @@ def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings,
         has_rates=shop.rates is not None,
         zero_amount_is_bad=mapping.zero_amount == "quarantine",
         refuse_blank=tuple(mapping.blank.refuse),
+        last_known=tuple(mapping.blank.last_known),
         fill_blank=tuple(mapping.blank.fill.model_dump(exclude_none=True)),
         caps={fact: (_in_units(fact, cap.above, shop), cap.then) for fact, cap in mapping.caps if cap},
         text_ids=tuple(fact for fact, name in _ids(mapping).items() if reader.is_text(name)),
@@ -92,8 +94,13 @@ def _in_units(fact: str, value: float, shop: ShopSettings) -> int:
     return round(value * 10**shop.minor_digits) if fact in ("amount", "discount") else round(value)
 
 
-def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
-    """`rows` with one column a fact, the `_given_` marks, and a `_filled_` mark for each constant of `blank.fill`."""
+def with_facts(
+    rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader, known: DataFrame | None = None
+) -> DataFrame:
+    """`rows` with one column a fact, the `_given_` marks, and marks of what stands in the place of a blank.
+
+    `known`: events of the source, for `blank.last_known`.
+    """
     columns = mapping.columns
     facts = {fact: read(name, words).cast("string") for fact, name in _ids(mapping).items()}
     facts["currency"] = read(columns.currency, words).cast("string")
@@ -103,7 +110,7 @@ def with_facts(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read:
     facts["dwell_seconds"] = read(columns.dwell_seconds, whole_number).cast("bigint")
     facts["_said_type"] = _said_type(mapping, read)
     facts |= _given(mapping, read)
-    with_all = rows.withColumns(facts)
+    with_all = with_last_known(rows.withColumns(facts), mapping.blank.last_known, known)
     for fact, constant in mapping.blank.fill.model_dump(exclude_none=True, exclude={"amount"}).items():
         with_all = _filled(with_all, fact, F.lit(constant))
     with_all = with_all.withColumns(

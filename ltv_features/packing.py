@@ -3,9 +3,10 @@
 A mapped name may be a path into a column, `order.lines[0].sku`: what it leads to stands beside, in `_nested`.
 """
 
+import re
 from collections.abc import Iterable
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -13,6 +14,7 @@ from ltv_features.columns import root_of
 from ltv_features.composed import with_composed_ids
 from ltv_features.contract import RAW_EXTRA
 from ltv_features.delivery import CORRUPT
+from ltv_features.errors import ContractBroken
 from ltv_features.parsing import quoted
 
 
@@ -37,5 +39,22 @@ def _unfolded(raw: DataFrame, mapped: Iterable[str]) -> DataFrame:
     for path, root in sorted(paths.items()):
         rest = path[len(root) :]
         is_text = isinstance(kinds[root], T.StringType)
-        made[path] = F.get_json_object(F.col(quoted(root)), f"${rest}") if is_text else F.expr(quoted(root) + rest)
+        made[path] = F.get_json_object(F.col(quoted(root)), f"${rest}") if is_text else _inside(path, root, kinds[root])
     return raw.withColumns(made) if made else raw
+
+
+def _inside(path: str, root: str, kind: T.DataType) -> Column:
+    """What a path into a struct leads to. Raises ContractBroken, with the names there are, where it leads nowhere."""
+    column = F.col(quoted(root))
+    for name, place in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path[len(root) :]):
+        if place and isinstance(kind, T.ArrayType):
+            column, kind = F.try_element_at(column, F.lit(int(place) + 1)), kind.elementType
+        elif name and isinstance(kind, T.StructType) and name in kind.names:
+            column, kind = column.getField(name), kind[name].dataType
+        else:
+            there = ", ".join(kind.names) if isinstance(kind, T.StructType) else kind.simpleString()
+            raise ContractBroken(
+                f"mapped path {path!r}: expected {name or f'[{place}]'!r} inside, actual {there}; next: correct the "
+                "path in the configuration"
+            )
+    return column

@@ -44,9 +44,11 @@ class Fill(Section):
 class Blank(Section):
     """What happens to a mapped value that is blank, where its event type has such a value.
 
-    Without a word a blank amount or item is refused and everything else stays unsaid.
+    Without a word a blank amount or item is refused and everything else stays unsaid. `last_known`: what the customer's
+    last earlier event of the source said; where none did, `fill` or `refuse` have the word.
     """
 
+    last_known: list[Literal["quantity", "item", "currency", "rating", "dwell_seconds"]] = []
     refuse: list[Literal["order", "quantity", "rating", "dwell_seconds", "promotion"]] = []
     fill: Fill = Fill()
 

@@ -26,8 +26,10 @@ from ltv_features.conditions import (
     in_future,
     is_of,
     larger_than_any,
+    late,
     negative,
     no_item,
+    taken,
     too_late,
     unreadable,
     without_rate,
@@ -114,9 +116,12 @@ WISHES = (
     *(Rule(f"{fact}_set_apart", above(fact, "set_apart"), "above the shop's own limit", "wish") for fact in _CAPPED),
     *(Rule(f"{fact}{DELETED}", above(fact, "delete"), "above the shop's own limit", "wish") for fact in _CAPPED),
 )
+_TAKEN = ("quantity", "item", "currency", "rating", "dwell_seconds")
 NOTES = (
+    Rule("late", late, "it came later than a day after it happened; nights since then are restated", "note"),
     *(Rule(f"{fact}_capped", above(fact, "cap"), "set to the shop's own limit", "note") for fact in _CAPPED),
     *(Rule(f"{fact}_filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),
+    *(Rule(f"{fact}_last_known", taken(fact), "blank, the last one said stands there", "note") for fact in _TAKEN),
 )
 
 RULES = (*ERRORS, *WISHES)
@@ -154,3 +159,5 @@ if __name__ == "__main__":
     for each in (*RULES, *NOTES):
         print(f"{each.id:<24} {each.severity:<6} {each.message}")
     print(f"{CONFLICT:<24} {'error':<6} another row of this source says something else under the same event id")
+    print(f"{'link_conflict':<24} {'error':<6} of links: the visitor is another customer already")
+    print(f"{'visitor_missing':<24} {'error':<6} of links: no visitor")

@@ -1,6 +1,7 @@
 """Every new raw row of a source ends in exactly one place: kept, duplicate, quarantined or anonymous."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -15,6 +16,7 @@ from ltv_features.counting import ANONYMOUS, DUPLICATE, KEPT, QUARANTINED, UNREL
 from ltv_features.errors import ContractBroken
 from ltv_features.identity import PLACE, SAID, Identity, content_hash, row_hash, said, with_identity
 from ltv_features.land import raw_table
+from ltv_features.last_known import told_before
 from ltv_features.lookups import with_lookup
 from ltv_features.mapping import Reader, as_event_columns, limits_of, time_of, with_facts
 from ltv_features.packing import packed
@@ -26,6 +28,7 @@ from ltv_features.sources import EventColumns, EventMapping, SourceSettings
 from ltv_features.tables import Lake
 
 LONGEST_RAW = 4_096
+_AGES = 100_000
 
 
 def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
@@ -35,7 +38,8 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     assert source.events is not None
     columns = source.events.columns
     ids = (columns.user, columns.visitor, columns.event_id, columns.order, columns.item, columns.promotion)
-    rows = packed(came.rows, mapped_columns(source), ids).withColumn("_lookup_missed", F.lit(False))
+    keys = source.lookup.on if source.lookup else ()
+    rows = packed(came.rows, mapped_columns(source), (*ids, *keys)).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
@@ -47,8 +51,12 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
             currency=F.coalesce(read(columns.currency, words).cast("string"), F.lit(source.events.blank.fill.currency)),
             when=time_of(source.events, read),
         )  # fmt: skip
-    rows = with_facts(rows, source.events, settings.shop, read)
+    known = told_before(lake, name) if source.events.blank.last_known and delivery.ingested is not None else None
+    rows = with_facts(rows, source.events, settings.shop, read, None if delivery.afresh else known)
     limits = limits_of(source.events, settings.shop, settings.ingest, read)
+    if delivery.afresh and source.format == "delta":
+        # the time of its newest commit says nothing about when its rows came
+        limits = replace(limits, lateness_days=_AGES)
     rows = rows.withColumns({"_rules": refusals(limits), "_notes": notes(limits)})
     rows = rows.withColumn("_outcome", _outcome(F.coalesce("user_id", "visitor_id").isNull()))
     rows = rows.withColumn("_raw", _raw_text())
@@ -59,7 +67,7 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     made_here = [c for c in EVENTS.column_names if c not in ("event_id", "event_key")]
     rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_notes", "_outcome", "_raw")
     rows = with_identity(rows, by=by, good=F.col("_outcome") == KEPT)
-    if delivery.ingested is not None:
+    if delivery.ingested is not None and not delivery.afresh:
         rows = _with_known(lake, settings, name, rows, by=by)
     rows = _without_repetitions(rows).withColumn("event_key", F.xxhash64("source", "event_id"))
     found = found_in(rows, noted_ids(limits), _facts(columns))

@@ -152,6 +152,7 @@ class EventMapping(Section):
         mapped |= {"discount"} if self.columns.discounts else set()
         mapped |= {"amount"} if self.columns.unit_price else set()
         spoken = {"caps": self.caps.model_dump(exclude_none=True), "blank.refuse": self.blank.refuse}
+        spoken["blank.last_known"] = self.blank.last_known
         spoken["blank.fill"] = self.blank.fill.model_dump(exclude_none=True)
         for section, facts in spoken.items():
             unmapped = sorted({*facts} - mapped)
@@ -183,9 +184,11 @@ class LinkMapping(Section):
 
 
 class ItemMapping(Section):
-    """Turns rows of a source into items."""
+    """Turns rows of a source into items; `valid_from` names a column, or is 'always' for a source without dates."""
 
     item: str
+    valid_from: str = "always"
+    time_formats: list[Pattern] = []
     category: str | None = None
     brand: str | None = None
     title: str | None = None

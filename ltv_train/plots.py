@@ -21,6 +21,8 @@ _INK = "#334"
 _HAPPENED, _PREDICTED, _CHANCE = "#8fb7d9", "#e0a458", "#999"
 _MOST_POINTS = 400
 """More points of a curve than this cannot be told apart in a picture."""
+_COLOURS = {"kept": "#4f8fc0", "duplicates": "#b9c3cf", "quarantined": "#c8443a", "anonymous": "#e0a458"}
+"""What is refused is red, wherever it is drawn."""
 
 
 def calibration(predicted: Floats, happened: Floats, *, unit: str) -> str:
@@ -153,8 +155,9 @@ def stacked_by_night(nights: Sequence[str], parts: Mapping[str, Sequence[float]]
         places, floor = np.arange(len(nights)), np.zeros(len(nights))
         for number, (name, heights) in enumerate(parts.items()):
             if any(heights):
-                axes.bar(places, heights, bottom=floor, label=name, color=f"C{number}")
+                axes.bar(places, heights, bottom=floor, label=name, color=_COLOURS.get(name, f"C{number}"))
                 floor = floor + np.asarray(heights)
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(parts))
         _name_nights(axes, nights)
         axes.set_ylabel(unit)
 
@@ -226,7 +229,7 @@ def _picture(draw: Callable[[Axes], None]) -> str:
     axes.tick_params(colors=_INK)
     axes.xaxis.label.set_color(_INK)
     axes.yaxis.label.set_color(_INK)
-    if axes.get_legend_handles_labels()[0]:
+    if axes.get_legend() is None and axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
     stream = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "ltv"}):  # the same numbers give the same bytes

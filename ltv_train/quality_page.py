@@ -10,10 +10,8 @@ from typing import Any
 from ltv_train import plots
 from ltv_train.report import Picture, Row, Section, page
 
-_COLUMNS = (
-    *("source", "rows in", "usual", "kept", "duplicates", "refused", "anonymous"),
-    *("validity", "uniqueness", "newest event"),
-)
+_COUNTS = ("source", "rows in", "usual", "kept", "duplicates", "refused", "anonymous")
+_SHARES = ("source", "validity", "uniqueness", "newest event", "days before the night")
 OUTCOMES = ("kept", "duplicates", "quarantined", "anonymous")
 
 
@@ -25,25 +23,34 @@ def quality_page(rows: Sequence[Mapping[str, Any]], *, as_of: date) -> str:
     lead = f"{sum(row['rows_in'] for row in tonight):,} rows came in, {refused:,} were refused."
     sections = [
         Section("Worth a look", problems or ["Nothing stands out."]),
-        Section("Sources", [], _COLUMNS, [_row(row) for row in tonight]),
+        Section("Sources", [], _COUNTS, [_counts(row) for row in tonight]),
+        Section("How good and how new", [], _SHARES, [_shares(row) for row in tonight]),
         _told("Refused, by first reason", "refused", "reason", tonight),
         _told("Kept, with a note", "noted", "note", tonight),
         _complete(tonight),
-        *(_history(source, rows) for source in dict.fromkeys(row["source"] for row in tonight)),
+        *(_history(source, rows) for source in dict.fromkeys(map(_name, tonight))),
     ]
     return page(f"Data quality of {as_of}", lead, [s for s in sections if s], "Written by ingest_events.")
 
 
-def _row(row: Mapping[str, Any]) -> Row:
+def _name(row: Mapping[str, Any]) -> str:
+    return row["source"] if row["kind"] == "events" else f"{row['source']}: {row['kind']}"
+
+
+def _counts(row: Mapping[str, Any]) -> Row:
     usual = f"{row['usual_rows']:,.0f}" if row["usual_rows"] is not None else "-"
     counts = [f"{row[name]:,}" for name in OUTCOMES]
+    return Row([_name(row), f"{row['rows_in']:,}", usual, *counts], bool(row["problems"]))
+
+
+def _shares(row: Mapping[str, Any]) -> Row:
     newest = f"{row['newest_ts']:%Y-%m-%d %H:%M}" if row["newest_ts"] else "-"
-    shares = [f"{row['validity']:.2%}", f"{row['uniqueness']:.2%}"]
-    return Row([row["source"], f"{row['rows_in']:,}", usual, *counts, *shares, newest], bool(row["problems"]))
+    age = f"{row['age_days']:.1f}" if row["age_days"] is not None else "-"
+    return Row([_name(row), f"{row['validity']:.2%}", f"{row['uniqueness']:.2%}", newest, age], bool(row["problems"]))
 
 
 def _told(heading: str, column: str, word: str, rows: Sequence[Mapping[str, Any]]) -> Section | None:
-    told = [(row["source"], name, count) for row in rows for name, count in row[column].items() if count]
+    told = [(_name(row), name, count) for row in rows for name, count in row[column].items() if count]
     told.sort(key=lambda each: (each[0], -each[2], each[1]))
     found = [Row([source, name, f"{count:,}"]) for source, name, count in told]
     return Section(heading, [], ("source", word, "rows"), found) if found else None
@@ -54,7 +61,7 @@ def _complete(rows: Sequence[Mapping[str, Any]]) -> Section | None:
     if not facts:
         return None
     told = [
-        Row([row["source"], *(_share(row["completeness"].get(fact)) for fact in facts)])
+        Row([_name(row), *(_share(row["completeness"].get(fact)) for fact in facts)])
         for row in rows
         if row["completeness"]
     ]
@@ -67,7 +74,7 @@ def _share(value: float | None) -> str:
 
 
 def _history(source: str, rows: Sequence[Mapping[str, Any]]) -> Section:
-    mine = [row for row in rows if row["source"] == source]
+    mine = [row for row in rows if _name(row) == source]
     counts = {name: [row[name] for row in mine] for name in OUTCOMES}
     nights = [f"{row['as_of']:%m-%d}" for row in mine]
     shares = {name: [row[name] for row in mine] for name in ("validity", "uniqueness")}

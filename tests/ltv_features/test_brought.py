@@ -33,6 +33,15 @@ def test_a_lookup_brings_columns_and_a_miss_is_quarantined(lake: Lake, tmp_path:
     assert shop.column("quarantine", "reason") == ["lookup_missed"]
 
 
+def test_a_lookup_finds_a_key_in_whatever_unicode_form_either_side_spells_it(lake: Lake, tmp_path: Path) -> None:
+    mapping = {"event_type": "promotion_received", "history": True, "columns": {"user": "who", "time": "start"}}
+    lookup = {"source": "dates", "on": {"c": "id"}, "columns": ["start"]}
+    shop = Shop(lake, tmp_path, {"sent": {"events": mapping, "lookup": lookup}, "dates": {}})
+    shop.deliver("dates", "id,start\nCafe\u0301,2026-01-05\nTh\u00e9,2026-01-05\n")
+    shop.deliver("sent", "who,c\nu1,Cafe\u0301\nu2,Caf\u00e9\nu3,The\u0301\n")
+    assert shop.run() == {"sent": (3, 3, {})}
+
+
 def test_a_lookup_with_two_answers_for_one_key_is_refused(lake: Lake, tmp_path: Path) -> None:
     mapping = {"event_type": "login", "columns": {"user": "who", "time": "start"}}
     lookup = {"source": "dates", "on": {"c": "id"}, "columns": ["start"]}

@@ -1,6 +1,6 @@
 """One delivered row, one identity, one event: repetitions, conflicts, orders without ids."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -84,3 +84,19 @@ def test_ids_are_trimmed_and_composed_and_keep_their_case(orders: Shop) -> None:
     )
     orders.run()
     assert orders.column("events", "user_id") == ["Zo\u00eb", "Zo\u00eb", "zo\u00eb"]
+
+
+@pytest.mark.parametrize("nights", [1, 2])
+def test_of_two_rows_with_one_id_the_one_that_landed_first_stays_however_they_are_grouped(
+    lake: Lake, tmp_path: Path, nights: int
+) -> None:
+    columns = {**ORDERS["columns"], "event_id": "id"}
+    shop = Shop(lake, tmp_path, {"orders": {"events": {**ORDERS, "history": True, "columns": columns}}})
+    shop.deliver("orders", "id," + HEADER + "e1,u1,2026-01-10,b1,s1,1\n")
+    if nights == 2:
+        shop.run()
+    later = datetime(2026, 2, 1, tzinfo=UTC)
+    shop.deliver("orders", "id," + HEADER + "e1,u1,2026-01-09,b1,s1,99\n", landed=later)
+    shop.run()
+    assert shop.column("events", "event_id", "amount_minor") == [("e1", 100)]
+    assert shop.column("quarantine", "reason") == ["event_id_conflict"]

@@ -44,6 +44,40 @@ def test_a_blank_value_is_filled_where_its_event_type_has_one_and_counted(lake: 
     assert lake.read("quality").first()["noted"] == noted
 
 
+def test_a_blank_value_is_what_the_customer_last_said_before_and_never_what_is_said_later(
+    lake: Lake, tmp_path: Path
+) -> None:
+    blank = {"last_known": ["quantity", "item"], "fill": {"quantity": 1}}
+    shop = shop_with(lake, tmp_path, {"blank": blank})
+    line = "{},purchase,2026-01-{},b{},{},{},1.00,,,,,USD\n".format
+    shop.deliver("log", HEADER + "".join([
+        line("u1", "03", 3, "", ""), line("u1", "02", 2, "s2", "4"), line("u1", "01", 1, "s1", "9"),
+        line("u1", "04", 4, "s4", "7"), line("u2", "03", 5, "s5", ""), line("u1", "03", 6, "s6", "8"),
+    ]))  # fmt: skip
+    assert shop.run() == {"log": (6, 6, {})}
+    shop.deliver(
+        "log", HEADER + line("u1", "05", 7, "", "") + line("u2", "04", 8, "", "") + line("u3", "04", 9, "", "")
+    )
+    assert shop.run() == {"log": (3, 2, {"quarantined": 1})}
+    found = {row[0]: row[1:] for row in shop.column("events", "order_id", "item_id", "quantity", "amount_minor")}
+    assert found["b3"] == ("s2", 4, 400)
+    assert found["b5"] == ("s5", 1, 100)
+    assert found["b7"] == ("s4", 7, 700)
+    assert found["b8"] == ("s5", 1, 100)
+    assert shop.column("quarantine", "reason") == ["item_missing"]
+    (first, second) = [row["noted"] for row in lake.read("quality").orderBy("raw_version").collect()]
+    assert first == {"item_last_known": 1, "quantity_last_known": 1, "quantity_filled": 1}
+    assert second == {"item_last_known": 2, "quantity_last_known": 2}
+
+
+def test_events_that_come_late_are_counted(lake: Lake, tmp_path: Path) -> None:
+    shop = shop_with(lake, tmp_path, {"history": False})
+    times = ("2026-01-31 00:00:00", "2026-01-30 00:00:00", "2026-01-29 23:59:59", "2026-01-10", "2025-12-01")
+    shop.deliver("log", HEADER + "".join(f"u1,login,{when},,,,,,,,,\n" for when in times))
+    assert shop.run() == {"log": (5, 4, {"quarantined": 1})}
+    assert lake.read("quality").first()["noted"] == {"late": 2}
+
+
 def test_a_blank_amount_is_filled_in_currency_units(lake: Lake, tmp_path: Path) -> None:
     shop = shop_with(lake, tmp_path, {"blank": {"fill": {"amount": 9.99}}})
     shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,,,,,,USD\nu1,login,2026-01-02,,,,,,,,,\n")
