@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
+from operator import or_
 from statistics import median
 from typing import Any
 
@@ -69,7 +70,7 @@ def record(
             finished = [row for row in there if not _gives_way(row, each, as_of)]
             rows.append(_row(each, settings, as_of, finished) | {"input_digest": input_digest})
     if old := [condition for each in delivered for condition in _given_way(known, each, as_of)]:
-        lake.remove(QUALITY.name, reduce(Column.__or__, old))
+        lake.remove(QUALITY.name, reduce(or_, old))
     if rows:
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
     return [(row["source"], problem) for row in rows for problem in row["problems"]]
@@ -104,6 +105,8 @@ def _given_way(known: Mapping[Name, Sequence[Mapping[str, Any]]], each: Delivere
 
 def until(lake: Lake, as_of: date) -> list[dict[str, Any]]:
     """The rows of the night and of the month before it, oldest first."""
+    if not lake.exists(QUALITY.name):
+        return []
     near = F.col("as_of").between(F.lit(as_of - timedelta(SHOWN_DAYS)), F.lit(as_of))
     rows = lake.read(QUALITY.name).where(near).orderBy("as_of", "raw_version", "source")
     return [row.asDict() for row in rows.collect()]
