@@ -56,6 +56,8 @@ class Limits:
     last_known: tuple[str, ...] = ()
     caps: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """By fact the shop's own limit, in the units of its column, and what to do above it."""
+    json_ids: bool = False
+    """Whether ids came from JSON, where an object or a list would become its text."""
     text_ids: tuple[str, ...] = ("event_id", "user_id", "visitor_id", "item_id", "order_id", "promotion_id")
     """Ids that came as text; numbers cannot be too long or hold control signs."""
 
@@ -76,6 +78,11 @@ def any_id(test: Callable[[Column], Column]) -> Callable[[Limits], Column]:
         return refused
 
     return condition
+
+
+def structure(limits: Limits) -> Column | None:
+    """Whether an id was an object, a list or a truth value of JSON."""
+    return any_id(lambda c: c.rlike(r"^(\{.*\}|\[.*\]|true|false)$"))(limits) if limits.json_ids else None
 
 
 def is_of(*types: str) -> Column:

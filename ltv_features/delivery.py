@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ from ltv_features.sources import SourceSettings
 CORRUPT = "_corrupt"
 """Extra raw column of text formats: the line as delivered where it does not fit the header or is not JSON."""
 
+MOST_AMBIGUOUS, LONGEST_LINE = 100, 4_096
+"""Lines of one file of JSON that may say a key twice, and as many signs of each as are kept."""
+
 READING = {
     # One task reads one text file, so that a row's place in its file is its place in the task.
     "spark.sql.files.maxPartitionBytes": str(1 << 60),
@@ -43,7 +46,7 @@ READING = {
 @dataclass(frozen=True)
 class Delivered:
     """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert, of CSV
-    how its lines end.
+    how its lines end, of JSON the lines that say a key twice, by row number.
 
     Of an external Delta table one commit after another is delivered: `version`, its `parts` (None: all of the table at
     that version) and when it was committed.
@@ -54,6 +57,7 @@ class Delivered:
     rows: int
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
+    ambiguous: Mapping[int, str] = field(default_factory=dict)
     version: int | None = None
     parts: tuple[str, ...] | None = None
     committed_ts: datetime | None = None
@@ -135,7 +139,11 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
     else:
         frame = reader.json(place)
     place_in_task = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
-    return frame.select("*", place_in_task.alias("_row_number"))
+    rows = frame.select("*", place_in_task.alias("_row_number"))
+    if file.ambiguous:
+        lines = F.create_map(*[F.lit(word) for pair in file.ambiguous.items() for word in pair])
+        rows = rows.withColumn(CORRUPT, F.coalesce(F.try_element_at(lines, F.col("_row_number").cast("int")), CORRUPT))
+    return rows
 
 
 def read_commit(spark: SparkSession, commit: Delivered) -> DataFrame:
@@ -165,24 +173,32 @@ def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
 
 
 def _look_at_json(path: str) -> Delivered:
-    """Every top-level key of the file, in order of first appearance; lines that are not JSON are refused row by row."""
+    """Every top-level key of the file, in order of first appearance; lines that are not JSON are refused row by row.
+
+    So are lines that say a key twice, of which Spark would take the last, up to MOST_AMBIGUOUS in a file.
+    """
     keys: dict[str, None] = {}
+    ambiguous: dict[int, str] = {}
     good = rows = 0
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
         for number, line in enumerate(stream, start=1):
-            rows += bool(line.strip())
             if line.lstrip().startswith("["):
                 raise ValueError(f"line {number} begins an array; JSON lines hold one object a line")
-            row = _json_object(line, number)
+            row, twice = _json_object(line)
+            if twice:
+                ambiguous[rows] = line.rstrip("\r\n")[:LONGEST_LINE]
+            if len(ambiguous) > MOST_AMBIGUOUS:
+                raise ValueError(f"line {number} says the key {twice!r} twice, like {MOST_AMBIGUOUS} lines before it")
+            rows += bool(line.strip())
             keys.update(dict.fromkeys(row))
             good += bool(row)
     if rows and not good:
         raise ValueError("no line of it is a JSON object")
-    return Delivered(path, _distinct(list(keys)), rows)
+    return Delivered(path, _distinct(list(keys)), rows, ambiguous=ambiguous)
 
 
-def _json_object(line: str, number: int) -> dict[str, Any]:
-    """The line as an object, empty where it is none. Raises ValueError on a key said twice; Spark takes the last."""
+def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
+    """The line as an object, empty where it is none, and the first key that it says twice."""
     twice: list[str] = []
 
     def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -193,10 +209,8 @@ def _json_object(line: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line, object_pairs_hook=each_once)
     except (ValueError, RecursionError):
-        return {}
-    if twice:
-        raise ValueError(f"line {number} says the key {min(twice)!r} twice")
-    return row if isinstance(row, dict) else {}
+        return {}, None
+    return row if isinstance(row, dict) else {}, min(twice, default=None)
 
 
 def _look_at_parquet(path: str) -> Delivered:

@@ -29,6 +29,7 @@ from ltv_features.conditions import (
     late,
     negative,
     no_item,
+    structure,
     taken,
     too_late,
     unreadable,
@@ -59,6 +60,7 @@ ERRORS: tuple[Rule, ...] = (
     ),
     Rule("lookup_missed", lambda limits: F.col("_lookup_missed"), "a required lookup found no row"),
     Rule("event_id_missing", lambda limits: ~F.col("_given_event_id"), "the mapped event id is blank"),
+    Rule("id_structure", structure, "an id is an object, a list or a truth value of JSON"),
     Rule("id_characters", any_id(lambda c: c.rlike(UNPRINTABLE)), "an id holds unprintable signs"),
     Rule("id_too_long", any_id(lambda c: F.length(c) > MAX_ID_LENGTH), "an id is longer than 256 signs"),
     Rule(

@@ -54,6 +54,7 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     known = told_before(lake, name) if source.events.blank.last_known and delivery.ingested is not None else None
     rows = with_facts(rows, source.events, settings.shop, read, None if delivery.afresh else known)
     limits = limits_of(source.events, settings.shop, settings.ingest, read)
+    limits = replace(limits, json_ids=source.format == "jsonl")
     if delivery.afresh and source.format == "delta":
         # the time of its newest commit says nothing about when its rows came
         limits = replace(limits, lateness_days=_AGES)

@@ -95,7 +95,7 @@ class Sieved:
             "raw_version": F.lit(self.delivery.version).cast("bigint"),
             "file_sha256": F.col("_file_sha256"),
             "row_number": F.col("_row_number"),
-            "reason": F.element_at("_rules", 1),
+            "reason": F.try_element_at("_rules", F.lit(1)),
             "rules": F.col("_rules"),
             "raw": F.col("_raw"),
         }

@@ -51,6 +51,7 @@ def as_lines(*rows: dict[str, Any]) -> bytes:
 
 
 ROW = ",".join(GOOD.values()).encode() + b"\n"
+TWICE = b'{"who": "u1", "who": "u2", "when": "2026-01-01"}\n'
 DEEP = '{"x":' + "[" * 10_000 + "]" * 10_000 + "}\n"
 
 
@@ -72,7 +73,7 @@ REFUSED = (
     File("B24 no JSON at all", "lines", "bad.jsonl", b"who,when\nu1,2026\n", "no line of it is a JSON object"),
     File("B24 an array", "lines", "bad.jsonl", b"[" + as_lines(GOOD) + b"]", "begins an array"),
     File("B24 cut short", "sales", "bad.parquet", as_parquet([GOOD])[:-9], "actual content is not"),
-    File("B25 a key twice", "lines", "bad.jsonl", b'{"who":"a","who":"b"}\n', "line 1 says the key 'who' twice"),
+    File("B25 keys twice", "lines", "bad.jsonl", 101 * TWICE, "line 101 says the key 'who' twice, like 100"),
     File("B27 missing column", "sales", "bad.parquet", as_parquet([{"who": "u1"}]), "expected columns 'when'"),
     File("B27 other type", "sales", "bad.parquet", as_parquet([GOOD | {"paid": 1.5}]), "paid: expected string"),
     File("B27 time missing in JSON", "lines", "bad.jsonl", as_lines({"who": "u1"}), "expected columns 'when'"),
@@ -121,17 +122,21 @@ def test_a_bad_file_is_refused_with_its_name_and_the_good_output_before_stays(sh
 
 def test_odd_rows_of_structured_formats_end_by_themselves_and_add_up(shop: Shop) -> None:
     lines = [GOOD | {"bill": "b2"}, GOOD | {"bill": "b3", "paid": "NaN"}, GOOD | {"bill": "b4", "who": None}]
-    deliver(shop, "lines", "odd.jsonl", as_lines(*lines) + DEEP.encode() + b'{"who": "u1", "when"\n')
+    lines += [GOOD | {"bill": "b7", "who": {"a": 1}}, GOOD | {"bill": "b8", "who": ["x"]}, GOOD | {"sku": True}]
+    deliver(shop, "lines", "odd.jsonl", as_lines(*lines) + DEEP.encode() + b'{"who": "u1", "when"\n\n' + TWICE)
     other = {name: GOOD[name] for name in reversed(GOOD)} | {"bill": "b5", "sku": "in no catalogue", "extra": 1}
     deliver(shop, "sales", "odd.parquet", as_parquet([other, other | {"bill": "b6", "paid": None}]))
     assert shop.run() == {
-        "lines": (5, 1, {"anonymous": 1, "quarantined": 3}),
+        "lines": (9, 1, {"anonymous": 1, "quarantined": 7}),
         "sales": (2, 1, {"quarantined": 1}),
     }
     reasons = shop.column("quarantine", "source", "row_number", "reason")
     assert reasons == [
-        ("lines", 1, "amount_unreadable"), ("lines", 3, "row_corrupt"), ("lines", 4, "row_corrupt"),
-        ("sales", 1, "amount_missing"),
+        ("lines", 1, "amount_unreadable"), ("lines", 3, "id_structure"), ("lines", 4, "id_structure"),
+        ("lines", 5, "id_structure"), ("lines", 6, "row_corrupt"), ("lines", 7, "row_corrupt"),
+        ("lines", 8, "row_corrupt"), ("sales", 1, "amount_missing"),
     ]  # fmt: skip
+    raw = shop.lake.read("quarantine").where("row_number = 8").select("raw").collect()
+    assert raw[0]["raw"] == TWICE.decode().strip()
     items = dict(shop.column("items", "item_id", "category_no"))
     assert items["in no catalogue"] == 0
