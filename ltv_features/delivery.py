@@ -31,7 +31,6 @@ CORRUPT = "_corrupt"
 
 MOST_AMBIGUOUS, LONGEST_LINE = 100, 4_096
 """Lines of one file of JSON that may say a key twice, and as many signs of each as are kept."""
-
 READING = {
     # One task reads one text file, so that a row's place in its file is its place in the task.
     "spark.sql.files.maxPartitionBytes": str(1 << 60),

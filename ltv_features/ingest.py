@@ -17,6 +17,7 @@ from ltv_features.counting import KEPT
 from ltv_features.digest import digest_of
 from ltv_features.ledger import Hop, forget, record
 from ltv_features.quality import Delivered
+from ltv_features.recount import recount_events
 from ltv_features.refused import stop_if_bad, write_quarantine
 from ltv_features.sieve import SIEVES
 from ltv_features.sieved import KINDS, Kind, Sieved
@@ -33,6 +34,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
+    recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
     deliveries = {name: delivery_of(lake, settings, name) for name in settings.sources if _kinds(settings, name)}
     deliveries |= {name: replace(deliveries[name], afresh=True) for name in afresh}
     digest = _digest(lake, settings, deliveries)
@@ -58,6 +60,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
                 mark(lake, delivery)
         for each in sieved["events"]:
             append_events(lake, each)
+        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
     finally:
         lake.spark.catalog.clearCache()
     return hops

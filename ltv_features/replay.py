@@ -19,6 +19,7 @@ from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.land import raw_table
 from ltv_features.ledger import Hop, record
+from ltv_features.recount import recount_events
 from ltv_features.sieve import SIEVES
 from ltv_features.sieved import KINDS, Kind, Sieved
 from ltv_features.tables import Lake
@@ -68,6 +69,7 @@ def _again(
             record(lake, as_of=as_of, hops=[_renamed(hop)], **named)
             if hop.rows_out:
                 append_events(lake, sieved)
+        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
     else:
         hop = _merge(lake, kind, sieved)
         record(lake, as_of=as_of, hops=[_renamed(hop)], **named)

@@ -12,6 +12,7 @@ from ltv_features.contract import EVENTS, ITEMS, LINKS, USERS
 from ltv_features.counting import KEPT
 from ltv_features.errors import RowsUnexplained
 from ltv_features.ledger import Hop
+from ltv_features.recount import ROWS
 from ltv_features.schemas import conform
 from ltv_features.sieved import Sieved
 from ltv_features.tables import Lake
@@ -82,7 +83,11 @@ def append_events(lake: Lake, sieved: Sieved) -> None:
         return
     before = lake.version(EVENTS.name)
     rows = conform(sieved.of(KEPT).select(*EVENTS.column_names), EVENTS)
-    note = {"source": delivery.source, "mapping": delivery.mapping}
+    note: dict[str, str | int] = {
+        "source": delivery.source,
+        "mapping": delivery.mapping,
+        ROWS: sieved.counts.get(KEPT, 0),
+    }
     if delivery.afresh and before is not None:
         _replace_events(lake, sieved, rows, note, before)
         return
@@ -95,7 +100,7 @@ def append_events(lake: Lake, sieved: Sieved) -> None:
     hold_committed(f"events in versions {start + 1} to {after}", sieved, KEPT, committed)
 
 
-def _replace_events(lake: Lake, sieved: Sieved, rows: DataFrame, note: dict[str, str], before: int) -> None:
+def _replace_events(lake: Lake, sieved: Sieved, rows: DataFrame, note: dict[str, str | int], before: int) -> None:
     """One commit in which the events of a source give way to those that it says now; the mark follows."""
     mine = f"source = '{sieved.source}'"
     app = f"{sieved.delivery.app}/afresh"
