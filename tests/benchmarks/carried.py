@@ -1,7 +1,7 @@
 """P2 and P3: how Spark carries the kernel, against a function a group, and with one user who owns half of the rows."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 import psutil
@@ -15,7 +15,6 @@ from ltv_features.config import SparkSettings
 from ltv_features.contract import KERNEL_EVENTS, USER_STATE
 from ltv_features.cutoffs import midnight_us
 from ltv_features.kept import STATES
-from ltv_features.kernel_input import numbered
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from tests.benchmarks import world
@@ -32,13 +31,14 @@ def p2(*, events: int = 200_000, users: int = 6_000, rounds: int = 5) -> list[Re
         rows = _kernel_events(lake, events, users=users).persist()
         rows.count()
 
-        def ours(turn: int) -> object:
-            return _held(STATES.built(rows, AS_OF))
+        def carried() -> DataFrame:
+            return STATES.built(rows, AS_OF)
 
-        def theirs(turn: int) -> object:
-            return _held(rows.groupBy("user_key").applyInPandas(_one_user, spark_schema(USER_STATE)))
+        def grouped() -> DataFrame:
+            return rows.groupBy("user_key").applyInPandas(_one_user, spark_schema(USER_STATE))
 
-        pairs = in_turns(theirs, ours, rounds=rounds)
+        pairs = in_turns(lambda _: _held(grouped()), lambda _: _held(carried()), rounds=rounds)
+        assert world.signature(carried()) == world.signature(grouped()), "the two differ in a row"
     what = f"{events:,} events of {users:,} users to states, as a multiple of the rate of applyInPandas"
     return [Result("P2", what, pairs.ratio, 10.0, 20.0, False, pairs.told())]
 
@@ -72,6 +72,9 @@ def p3(*, events: int = 2_000_000, users: int = 40_000, rounds: int = 5) -> list
             return turn
 
         pairs = in_turns(built(skewed, "skewed"), built(even, "even"), rounds=rounds)
+        for rows in (skewed, even):
+            users_apart = rows.repartition(16, "user_key").mapInArrow(_all_at_once, spark_schema(USER_STATE))
+            assert world.signature(STATES.built(rows, AS_OF)) == world.signature(users_apart), "the two differ in a row"
     memory = Pairs(tuple(peaks["skewed"][1:]), tuple(peaks["even"][1:]))
     what = f"{events:,} events, half of them one user's, against spread evenly"
     told = f"{max(memory.ours):.0f} MiB against {max(memory.theirs):.0f} MiB in the largest Python worker"
@@ -79,6 +82,12 @@ def p3(*, events: int = 2_000_000, users: int = 40_000, rounds: int = 5) -> list
         Result("P3", f"CPU time of {what}", pairs.ratio, 1.5, 1.0, True, pairs.told()),
         Result("P3", f"memory of {what}", memory.ratio, 1.3, 1.0, True, told),
     ]
+
+
+def _all_at_once(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """States of a partition by one call of the kernel, nothing folded."""
+    if whole := list(batches):
+        yield from state.build(pa.Table.from_batches(whole), as_of_us=midnight_us(AS_OF)).to_batches()
 
 
 class PeakMemory:
@@ -107,7 +116,7 @@ class PeakMemory:
 
 
 def _kernel_events(lake: Lake, events: int, *, users: int) -> DataFrame:
-    return numbered(world.events(lake, events, users=users, days=(0, DAYS), salt=1), lake.read("items"))
+    return world.kernel_events(lake, events, users=users, days=DAYS)
 
 
 def _held(states: DataFrame) -> tuple[int, int]:

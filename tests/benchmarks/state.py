@@ -12,7 +12,6 @@ from ltv_features.arrow import arrow_schema
 from ltv_features.config import SparkSettings
 from ltv_features.contract import USER_STATE
 from ltv_features.kept import STATES
-from ltv_features.kernel_input import numbered
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
 from tests.benchmarks import duck, world
@@ -30,10 +29,11 @@ def p1(*, events: int = 1_000_000, users: int = 29_000, rounds: int = 5) -> list
         lake = Lake(spark, f"{folder}/lake")
         world.write_items(lake)
         source = f"{folder}/events.parquet"
-        rows = numbered(world.events(lake, events, users=users, days=(0, DAYS), salt=1), lake.read("items"))
+        rows = world.kernel_events(lake, events, users=users, days=DAYS)
         rows.coalesce(1).write.parquet(source)
         [file] = Path(source).glob("*.parquet")
-        connection = duckdb.connect(config={"threads": THREADS, "enable_progress_bar": False})
+        connection = duckdb.connect(config={"threads": THREADS})
+        connection.execute("SET enable_progress_bar = false")
         as_of = world.FIRST + timedelta(DAYS)
 
         def states() -> object:

@@ -8,9 +8,12 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import item_versions
 from ltv_features.config import SparkSettings
 from ltv_features.contract import EVENTS, ITEMS, MICROS_PER_DAY, Table
 from ltv_features.cutoffs import midnight_us
+from ltv_features.kernel_input import numbered
+from ltv_features.links import with_customers
 from ltv_features.schemas import conform, spark_schema
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
@@ -44,6 +47,12 @@ def write_items(lake: Lake) -> None:
         "brand_no": (F.col("id") % 90 + 1).cast("int"),
     }
     lake.upsert(_columns(rows, made, ITEMS), ITEMS)
+
+
+def kernel_events(lake: Lake, number: int, *, users: int, days: int) -> DataFrame:
+    """`number` events of `users` in the first `days`, as the kernel is given them."""
+    rows = with_customers(events(lake, number, users=users, days=(0, days), salt=1), None)
+    return numbered(rows, item_versions(lake))
 
 
 def events(lake: Lake, number: int, *, users: int, days: tuple[int, int], salt: int, among: int = 0) -> DataFrame:
