@@ -5,7 +5,7 @@ The same functions serve training and scoring. Kernel room: NumPy and Arrow only
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ltv_features.aggregates import UNITS
 from ltv_features.contract import EVENT_TYPES, NUMERIC_FIELDS, TYPE_ID
-from ltv_features.moments import Moments, Tally
+from ltv_features.moments import Moments, Tally, without_outliers
 from ltv_features.ragged import Array
 
 PADDING, UNKNOWN, FIRST_KNOWN = 0, 1, 2
@@ -34,14 +34,24 @@ _TOKEN_UNITS = {
 _MONEY = np.array([unit == "minor" for unit in UNITS])
 _LOGGED = np.array([unit not in ("ratio", "flag") for unit in UNITS])
 Floats = npt.NDArray[np.float32]
+Impute = Literal["mean", "median"]
+Outliers = Literal["clip", "none"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation of a column after its transform; deviation 0 marks a constant, which becomes 0."""
+    """Mean and deviation of a column after its transform; deviation 0 marks a constant, which becomes 0.
+
+    `missing`: what a missing number becomes once it is standardised; 0 is the mean.
+    """
 
     mean: float
     deviation: float
+    missing: float = 0.0
+
+    def to_list(self) -> list[float]:
+        """The arguments that make it again."""
+        return [self.mean, self.deviation] + [self.missing] * (self.missing != 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,8 @@ class Encoding:
         values = raw.astype(np.float64)
         values[:, _MONEY] /= self.money_scale_minor
         moved = np.where(_LOGGED, _signed_log(values), values)
-        mean, deviation = self._scales
-        scaled = _clipped((moved - mean) / np.where(deviation == 0.0, 1.0, deviation))
+        mean, deviation, missing = self._scales
+        scaled = _clipped((moved - mean) / np.where(deviation == 0.0, 1.0, deviation), missing)
         scaled[:, deviation == 0.0] = 0.0
         return scaled
 
@@ -90,9 +100,9 @@ class Encoding:
         return tables
 
     @cached_property
-    def _scales(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """[A] mean and deviation of the aggregates."""
-        return np.array([scale.mean for scale in self.columns]), np.array([scale.deviation for scale in self.columns])
+    def _scales(self) -> npt.NDArray[np.float64]:
+        """[3, A] mean, deviation and what is missing, of the aggregates."""
+        return np.array([[scale.mean, scale.deviation, scale.missing] for scale in self.columns]).T
 
     def to_parts(self) -> tuple[pa.Table, dict[str, Any]]:
         """The vocabulary as a table (field, number) and everything else as JSON-able values."""
@@ -100,8 +110,8 @@ class Encoding:
         numbers = np.concatenate([self.numbers[name] for name in LEARNED_FIELDS])
         scaling = {
             "money_scale_minor": self.money_scale_minor,
-            "tokens": {name: [scale.mean, scale.deviation] for name, scale in self.tokens.items()},
-            "columns": [[scale.mean, scale.deviation] for scale in self.columns],
+            "tokens": {name: scale.to_list() for name, scale in self.tokens.items()},
+            "columns": [scale.to_list() for scale in self.columns],
         }
         return pa.table({"field": pa.array(fields, pa.string()), "number": pa.array(numbers, pa.int64())}), scaling
 
@@ -113,60 +123,66 @@ class Encoding:
         return Encoding(
             numbers={name: np.sort(number[field == name]) for name in LEARNED_FIELDS},
             money_scale_minor=float(scaling["money_scale_minor"]),
-            tokens={name: Scale(*pair) for name, pair in scaling["tokens"].items()},
-            columns=tuple(Scale(*pair) for pair in scaling["columns"]),
+            tokens={name: Scale(*said) for name, said in scaling["tokens"].items()},
+            columns=tuple(Scale(*said) for said in scaling["columns"]),
         )
 
 
 class EncodingFitter:
     """Collects training rows in pieces and finishes into an Encoding.
 
-    Ids and order amounts are counted by value and unscaled columns are summed, so memory does not follow tokens. Only
-    the money aggregates are kept row by row until the median order, and with it the money scale, is known.
+    Ids and order amounts are counted by value and other token fields are summed, so memory does not follow tokens. The
+    aggregates are held (not copied) until the money scale is known: they are needed twice.
+
+    `impute`: what a missing aggregate becomes, the mean or the median of the training rows. `outliers`: "clip" fits
+    ratios, the one unit whose size no logarithm and no range bounds, on values without outliers.
     """
 
-    def __init__(self, *, min_count: int, cap: int) -> None:
-        self._min_count, self._cap = min_count, cap
+    def __init__(self, *, min_count: int, cap: int, impute: Impute = "mean", outliers: Outliers = "clip") -> None:
+        self._min_count, self._cap, self._impute, self._outliers = min_count, cap, impute, outliers
         self._ids = {name: Tally() for name in LEARNED_FIELDS}
         self._money = {name: Tally() for name, unit in _TOKEN_UNITS.items() if unit == "minor"}
         self._orders = Tally()
         self._tokens = {name: Moments() for name, unit in _TOKEN_UNITS.items() if unit != "minor"}
-        self._columns = {a: Moments() for a, unit in enumerate(UNITS) if unit != "minor"}
-        self._kept: dict[int, list[Array]] = {a: [] for a, unit in enumerate(UNITS) if unit == "minor"}
-        self._rows = 0
+        self._kept: list[Array] = []
 
     def add(self, aggregates: Array, tokens: dict[str, Array]) -> None:
         """Takes [B, A] aggregates and flat [N] token fields (no padding) of training rows."""
-        self._rows += len(aggregates)
+        self._kept.append(aggregates)
         for name, tally in (self._ids | self._money).items():
             tally.add(tokens[name])
         amounts = tokens["amount_minor"]
         self._orders.add(amounts[(tokens["event_type"] == TYPE_ID["purchase"]) & (amounts > 0)])
         for name, moments in self._tokens.items():
             moments.add(_transform(tokens[name], _TOKEN_UNITS[name], 1.0))
-        for a, moments in self._columns.items():
-            moments.add(_transform(aggregates[:, a], UNITS[a], 1.0))
-        for a, kept in self._kept.items():
-            kept.append(aggregates[:, a].astype(np.float32))
 
     def finish(self) -> Encoding:
         """The encoding. Raises ValueError when no row was added."""
-        if not self._rows:
+        if not any(len(piece) for piece in self._kept):
             raise ValueError("an encoding needs at least one training row")
         money = self._orders.median() or 1.0
-        tokens, columns = self._tokens.copy(), self._columns.copy()
+        tokens = self._tokens.copy()
         for name, tally in self._money.items():
             tokens[name] = Moments()
             tokens[name].add(_transform(tally.values, "minor", money), tally.counts)
-        for a, kept in self._kept.items():
-            columns[a] = Moments()
-            columns[a].add(_transform(np.concatenate(kept), "minor", money))
         return Encoding(
             numbers={name: self._known(name) for name in LEARNED_FIELDS},
             money_scale_minor=money,
             tokens={name: Scale(*tokens[name].mean_and_deviation) for name in NUMERIC_FIELDS},
-            columns=tuple(Scale(*columns[a].mean_and_deviation) for a in range(len(UNITS))),
+            columns=tuple(self._column(a, unit, money) for a, unit in enumerate(UNITS)),
         )
+
+    def _column(self, place: int, unit: str, money_scale_minor: float) -> Scale:
+        """The scale of an aggregate; numbers that are not finite count as missing."""
+        values = _transform(np.concatenate([piece[:, place] for piece in self._kept]), unit, money_scale_minor)
+        values = values[np.isfinite(values)]
+        if self._outliers == "clip" and unit == "ratio":
+            values = without_outliers(values)
+        moments = Moments()
+        moments.add(values)
+        mean, deviation = moments.mean_and_deviation
+        is_mean = self._impute == "mean" or deviation == 0.0
+        return Scale(mean, deviation, 0.0 if is_mean else (float(np.median(values)) - mean) / deviation)
 
     def _known(self, name: str) -> npt.NDArray[np.int64]:
         """The ids seen often enough, at most `cap` of them: the most frequent, the lower number where equal."""
@@ -191,13 +207,13 @@ def _signed_log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _standard(values: npt.NDArray[np.float64], scale: Scale) -> Floats:
-    """Standardised and clipped; a missing value (NaN) lies at the mean, which is 0."""
+    """Standardised and clipped."""
     if scale.deviation == 0.0:
         return np.zeros(values.shape, np.float32)
-    return _clipped((values - scale.mean) / scale.deviation)
+    return _clipped((values - scale.mean) / scale.deviation, scale.missing)
 
 
-def _clipped(scaled: npt.NDArray[np.float64]) -> Floats:
+def _clipped(scaled: npt.NDArray[np.float64], missing: npt.ArrayLike) -> Floats:
+    """Within +-5; a missing value (NaN) becomes `missing`."""
     made = np.clip(scaled, -_CLIP, _CLIP).astype(np.float32)
-    made[np.isnan(made)] = 0.0
-    return made
+    return np.where(np.isnan(made), np.asarray(missing, np.float32), made)

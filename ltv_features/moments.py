@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from ltv_features.ragged import Array
 
+_SELDOM = 0.005
+"""The share of rows on a side that outliers can be."""
+
 
 class Tally:
     """How often each value was seen: `values` ascending, `counts` beside them. Exact, in any order of the pieces."""
@@ -37,6 +40,23 @@ class Tally:
         running = np.cumsum(self.counts)
         lower, upper = (np.searchsorted(running, running[-1] / 2, side=side) for side in ("left", "right"))
         return float((self.values[lower] + self.values[upper]) / 2)
+
+
+def without_outliers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`values` clipped to three deviations around the mean, both taken without the largest and smallest in 200.
+
+    So an outlier of any size does not widen its own bounds. What more rows than that say is the shape of the column,
+    and nothing of it is cut; neither is what few rows say where all others agree.
+
+    >>> float(without_outliers(np.append(np.tile([-1.0, 1.0], 500), 1e6)).max())
+    3.0...
+    """
+    if not len(values):
+        return values
+    low, high = np.quantile(values, [_SELDOM, 1.0 - _SELDOM])
+    inner = np.clip(values, low, high)
+    mean, reach = inner.mean(), 3.0 * inner.std()
+    return np.clip(values, min(low, mean - reach), max(high, mean + reach)) if reach > 0.0 else values
 
 
 class Moments:

@@ -1,6 +1,6 @@
 """The settings of training, scoring, recommending and export: one frozen pydantic model a section."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -49,6 +49,8 @@ class TrainSettings(Section):
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
     max_vocabulary: Positive = 20_000
+    impute: Literal["mean", "median"] = "mean"
+    outliers: Literal["clip", "none"] = "clip"
     warm_start: bool = False
     seed: Positive = 1
 

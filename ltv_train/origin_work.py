@@ -49,7 +49,12 @@ def prepare(folder: str, settings: TrainSettings, *, is_refit: bool) -> OriginWo
     if not manifest.examples(TRAIN):
         raise TrainingFailed(f"shards {folder}: no training examples; next: a longer log, or an earlier --as-of")
     train = data.read_all(manifest, TRAIN)
-    fitter = EncodingFitter(min_count=settings.min_vocabulary_count, cap=settings.max_vocabulary)
+    fitter = EncodingFitter(
+        min_count=settings.min_vocabulary_count,
+        cap=settings.max_vocabulary,
+        impute=settings.impute,
+        outliers=settings.outliers,
+    )
     fitter.add(train.examples.aggregates, train.examples.tokens)
     held = [data.read_all(manifest, VALIDATION)] if manifest.examples(VALIDATION) else []
     rows = _joined([train, *held])

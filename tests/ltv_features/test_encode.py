@@ -120,6 +120,63 @@ def test_missing_and_enormous_numbers_come_out_finite() -> None:
     assert np.isfinite(encoding.aggregates(np.full((2, len(NAMES)), np.nan, np.float32))).all()
 
 
+TREND, SPENT, BOUGHT = (UNITS.index(unit) for unit in ("ratio", "minor", "flag"))
+
+
+def column_fitted(place: int, values: Any, **how: Any) -> Encoding:
+    """Fitted on rows that say something in one column only."""
+    rows = np.zeros((len(values), len(NAMES)), np.float32)
+    rows[:, place] = values
+    fitter = EncodingFitter(min_count=1, cap=1, **how)
+    fitter.add(rows, tokens_with(item_no=[]))
+    return fitter.finish()
+
+
+def encoded(encoding: Encoding, place: int, values: Any) -> list[float]:
+    rows = np.zeros((len(values), len(NAMES)), np.float32)
+    rows[:, place] = values
+    return encoding.aggregates(rows)[:, place].tolist()
+
+
+def test_one_outlier_among_a_thousand_rows_does_not_flatten_its_column_for_all_others() -> None:
+    plain = np.random.default_rng(1).normal(0.1, 0.3, 1_000)
+    spoilt = np.append(plain[1:], -100.0)
+    asked = [-0.5, 0.1, 0.7, -100.0]
+    without = encoded(column_fitted(TREND, plain), TREND, asked)
+    assert encoded(column_fitted(TREND, spoilt), TREND, asked) == pytest.approx(without, rel=0.05, abs=0.05)
+    flat = encoded(column_fitted(TREND, spoilt, outliers="none"), TREND, asked)
+    assert max(flat[:3]) - min(flat[:3]) < 0.5 < 3 < max(without[:3]) - min(without[:3])
+
+
+def test_what_one_row_in_thirty_says_is_no_outlier() -> None:
+    seldom = np.array(([0.0] * 29 + [0.5]) * 40 + [1.0])
+    scale = column_fitted(TREND, seldom).columns[TREND]
+    assert scale.deviation == pytest.approx(seldom.std(), rel=0.1)
+
+
+def test_money_and_flags_have_no_outliers() -> None:
+    for place in (SPENT, BOUGHT):
+        values = np.array([0.0] * 999 + [1.0])
+        clipped, kept = (column_fitted(place, values, outliers=how).columns[place] for how in ("clip", "none"))
+        assert clipped == kept
+
+
+@pytest.mark.parametrize(("impute", "expected"), [("mean", 0.0), ("median", -0.5)])
+def test_a_missing_number_is_the_mean_or_the_median_of_the_training_rows(impute: str, expected: float) -> None:
+    encoding = column_fitted(TREND, [0.0, 0.0, 0.0, 1.0, np.nan] * 4, impute=impute)  # mean 1/4, deviation sqrt(3)/4
+    [missing] = encoded(encoding, TREND, [np.nan])
+    assert missing == pytest.approx(expected / 3**0.5 * 2)
+    back = Encoding.from_parts(*encoding.to_parts())
+    assert (
+        back.aggregates(np.full((2, len(NAMES)), np.nan)).tobytes()
+        == encoding.aggregates(np.full((2, len(NAMES)), np.nan)).tobytes()
+    )
+
+
+def test_a_number_that_is_not_finite_leaves_its_column_usable() -> None:
+    assert encoded(column_fitted(TREND, [1.0, -1.0, np.inf]), TREND, [1.0, np.inf, -np.inf]) == [1.0, 5.0, -5.0]
+
+
 def test_an_encoding_survives_being_taken_apart() -> None:
     examples = some_examples()
     encoding = fitted(examples)
