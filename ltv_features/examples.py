@@ -13,15 +13,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from ltv_features import cutoffs
+from ltv_features.as_of import objectors
 from ltv_features.calendar_periods import hold_mature, named_dates
 from ltv_features.config import ExampleSettings, ShopSettings
-from ltv_features.contract import PROFILE_TYPE_ID, TYPE_ID, USERS
+from ltv_features.contract import PROFILE_TYPE_ID, TYPE_ID
 from ltv_features.cutoffs import Buyers, Origin, Sampling
-from ltv_features.errors import InputMissing
+from ltv_features.errors import FutureLeak, InputMissing
 from ltv_features.example_plan import ExamplePlan, basket_plan, sample_shares, value_plan
 from ltv_features.example_rows import ROW_SCHEMA, example_rows
 from ltv_features.ledger import Hop
-from ltv_features.profiles import latest_objection
 from ltv_features.shard_writer import FACT_SCHEMA, write_shards
 from ltv_features.shards import SPLITS
 from ltv_features.tables import Lake
@@ -43,19 +43,16 @@ class LogFacts:
 
 
 def without_objectors(events: DataFrame, lake: Lake) -> DataFrame:
-    """Kernel events of users that did not refuse profiling, by the latest version of `users`, whatever the date.
-
-    The one exception to "nothing after as_of": a refusal counts from the moment it is known.
-    """
-    if not lake.exists(USERS.name):
-        return events
-    by_user = lake.read(USERS.name).groupBy("user_key").agg(latest_objection().alias("refused"))
-    refused = by_user.where(F.col("refused"))
-    return events.join(F.broadcast(refused.select("user_key")), on="user_key", how="left_anti").select(*events.columns)
+    """Kernel events of users that did not refuse profiling."""
+    refused = F.broadcast(objectors(lake, by="user_key"))
+    return events.join(refused, on="user_key", how="left_anti").select(*events.columns)
 
 
 def log_facts(events: DataFrame, as_of: date) -> LogFacts:
-    """The facts of the kernel events before as_of. Raises InputMissing when nobody bought anything."""
+    """The facts of the kernel events before as_of. Raises InputMissing when nobody bought anything.
+
+    Raises FutureLeak when an event or a profile lies at or after as_of.
+    """
     happened = F.col("type") != F.lit(PROFILE_TYPE_ID)
     bought = F.col("type") == F.lit(TYPE_ID["purchase"])
     known_us = F.greatest("ts_us", "known_us")
@@ -64,6 +61,7 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
         F.min(F.when(bought, known_us)).alias("bought_us"),
         F.sum(happened.cast("long")).alias("events"),
         F.max(F.when(bought, F.col("item_no"))).alias("item_no"),
+        F.count_if(F.col("ts_us") >= F.lit(cutoffs.midnight_us(as_of))).alias("late"),
     )
     day = F.date_from_unix_date(F.floor(F.col("bought_us") / F.lit(86_400_000_000)).cast("int"))
     rows = (
@@ -73,9 +71,12 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
             F.min("first_us").alias("first_us"),
             F.sum("events").alias("events"),
             F.max("item_no").alias("item_no"),
+            F.sum("late").alias("late"),
         )
         .collect()
     )
+    if late := sum(row["late"] for row in rows):
+        raise FutureLeak(f"examples: {late} rows lie at or after {as_of}; next: read events through events_as_of")
     first_orders = {row["day"]: row["users"] for row in rows if row["day"] is not None}
     if not first_orders:
         raise InputMissing(f"examples as of {as_of}: no purchase before that date; next: check the mapping and --as-of")

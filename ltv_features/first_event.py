@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import happened_before
+from ltv_features.as_of import everybodys_events_as_of
 from ltv_features.contract import EVENTS
 from ltv_features.delivery import READING, read_file
 from ltv_features.errors import InputMissing
@@ -23,7 +23,7 @@ def hold_something_before(lake: Lake, landings: Iterable[Landing], as_of: date, 
     yet are for ingest to judge. Raises InputMissing where all lie at or after `as_of`.
     """
     there = lake.exists(EVENTS.name)
-    if there and not happened_before(lake.read(EVENTS.name), as_of).isEmpty():
+    if there and not everybodys_events_as_of(lake, as_of).isEmpty():
         return
     found: list[datetime] = []
     for landing in landings:

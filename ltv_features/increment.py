@@ -13,7 +13,16 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import ITEM_NUMBERS, events_as_of, happened_before, links_as_of, midnight, users_as_of
+from ltv_features.as_of import (
+    ITEM_NUMBERS,
+    events_as_of,
+    everybodys_events_as_of,
+    happened_before,
+    item_versions,
+    links_as_of,
+    midnight,
+    users_as_of,
+)
 from ltv_features.contract import EVENTS, ITEMS, LINKS, NEVER_US, SCHEMA_VERSION, USERS
 from ltv_features.digest import code_of
 from ltv_features.errors import InputMissing
@@ -140,7 +149,7 @@ def work_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> Work:
     told = _told_since(lake, base, as_of, inputs)
     if told is not None:
         came = came.unionByName(told.select(*since.columns))
-    events = numbered(came, lake.read(ITEMS.name, at[ITEMS.name]))
+    events = numbered(came, item_versions(lake, at[ITEMS.name]))
     said = _spoken_of(lake, base, as_of, inputs)
     if said is not None:
         profiles = users_as_of(lake, as_of, at[USERS.name]).join(F.broadcast(said), on="user_key", how="left_semi")
@@ -161,7 +170,7 @@ def _told_since(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> DataFram
     new = links if before is None else links.join(before.select("visitor_id"), on="visitor_id", how="left_anti")
     if new.isEmpty():
         return None
-    known = happened_before(lake.read(EVENTS.name, _read(EVENTS.name, base)), base.as_of)
+    known = everybodys_events_as_of(lake, base.as_of, dict(base.read))
     return with_customers(known.where("user_id = ''"), F.broadcast(new))
 
 
@@ -204,7 +213,7 @@ def _told_otherwise(lake: Lake, base: Base, inputs: Inputs) -> DataFrame | None:
     differs = (
         said.where("_numbers > 1 OR _came_or_went > 0").groupBy("item_id").agg(F.min("valid_from").alias("_since"))
     )
-    known = lake.read(ITEMS.name, _read(ITEMS.name, base)).select("item_id").distinct()
+    known = item_versions(lake, _read(ITEMS.name, base)).select("item_id").distinct()
     differs = differs.join(known, on="item_id", how="left_semi")
     return None if differs.isEmpty() else differs
 

@@ -1,23 +1,12 @@
 """What the kernel is given: events with the numbers of their items, and profiles, as of a date."""
 
-from datetime import date, timedelta
-from functools import reduce
+from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import (
-    ITEM_NUMBERS,
-    events_as_of,
-    happened_before,
-    links_as_of,
-    midnight,
-    users_as_of,
-    valid_before,
-    with_item_numbers,
-)
-from ltv_features.contract import EVENTS, ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
-from ltv_features.links import with_customers
+from ltv_features.as_of import ITEM_NUMBERS, events_as_of, item_versions, users_as_of, with_item_numbers
+from ltv_features.contract import ITEMS, KERNEL_EVENTS, PROFILE_TYPE_ID, TYPE_ID, USERS
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -28,32 +17,8 @@ def kernel_events_as_of(lake: Lake, as_of: date, versions: dict[str, int] | None
     An undated profile enters at 1970-01-01; whether it makes its user known is for the reader to decide.
     """
     pinned = versions or {}
-    items = lake.read(ITEMS.name, pinned.get(ITEMS.name))
-    events = numbered(events_as_of(lake, as_of, versions), items)
+    events = numbered(events_as_of(lake, as_of, versions), item_versions(lake, pinned.get(ITEMS.name)))
     return events.unionByName(profile_rows(users_as_of(lake, as_of, pinned.get(USERS.name))))
-
-
-def kernel_events_with_future(lake: Lake, as_of: date, versions: dict[str, int], chosen: Column) -> DataFrame:
-    """The kernel's input of the `chosen` users, made in the presence of events and profiles from the future.
-
-    Each of their rows is planted once more, at `as_of` and a day after it, before time is looked at: where the door to
-    time is closed, what comes out is what `kernel_events_as_of` gives.
-    """
-    links = links_as_of(lake, as_of, versions)
-    events = with_customers(lake.read(EVENTS.name, versions.get(EVENTS.name)), links).where(chosen)
-    items = lake.read(ITEMS.name, versions[ITEMS.name])
-    made = numbered(happened_before(_planted(events, "event_ts", as_of), as_of), items)
-    if USERS.name not in versions:
-        return made
-    profiles = lake.read(USERS.name, versions[USERS.name]).where(chosen)
-    return made.unionByName(profile_rows(valid_before(_planted(profiles, "valid_from", as_of), as_of)))
-
-
-def _planted(rows: DataFrame, time: str, as_of: date) -> DataFrame:
-    """`rows`, and all of them again at two moments of the future."""
-    month = {"event_month": F.date_format(time, "yyyy-MM")} if "event_month" in rows.columns else {}
-    moved = [rows.withColumn(time, F.lit(midnight(as_of + timedelta(days)))).withColumns(month) for days in (0, 1)]
-    return reduce(DataFrame.unionByName, moved, rows)
 
 
 def numbered(events: DataFrame, items: DataFrame) -> DataFrame:

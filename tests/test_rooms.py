@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.raw_reads import raw_reads
 
 KERNEL = (
     "arrow",
@@ -35,6 +38,26 @@ FORBIDDEN = (
     "faiss",
 )
 
+MAY_READ_RAW = {
+    "ltv_features/tables.py": "the only door to Delta",
+    "ltv_features/as_of.py": "the only door to time",
+    "ltv_features/arrivals.py": "ingest: what of the raw tables is new",
+    "ltv_features/delivery.py": "landing: files and commits of a shop",
+    "ltv_features/external.py": "landing: a shop's own table",
+    "ltv_features/first_event.py": "landing: says in an error when the earliest event is",
+    "ltv_features/items.py": "ingest: a number once given to an item or category stays",
+    "ltv_features/last_known.py": "ingest: what a customer said before stands in for what is blank",
+    "ltv_features/recount.py": "ingest: counts its own commits again",
+    "ltv_features/sieve.py": "ingest: an event or link that is there already is a duplicate",
+    "ltv_features/written.py": "ingest: writes these tables and counts what it wrote",
+    "ltv_features/increment.py: lake.feed(name, _read(name, base), inputs.versions[name])": "what arrived, late or not",
+    "ltv_train/score/guards.py: lake.read(table)": "tables of a night, by name",
+    "ltv_train/score/nights.py: lake.read(table)": "tables of a night, by name",
+    "jobs/score_users.py: lake.spark.read": "its own staged scores",
+}
+"""Who reads a table of the log past the door to time, or a file by itself, and why: a module, or one reading of it."""
+ROOT = Path(__file__).parent.parent
+
 
 def loaded_by(statement: str) -> set[str]:
     """Top-level modules of a new Python process after `statement`."""
@@ -57,3 +80,33 @@ def test_the_contract_loads_nothing_but_the_standard_library() -> None:
 @pytest.mark.parametrize("module", ["pyspark", "numpy"])
 def test_the_check_above_sees_a_module_that_is_loaded(module: str) -> None:
     assert module in loaded_by(f"import {module}")
+
+
+def test_time_is_looked_at_through_one_door() -> None:
+    modules = [path for room in ("jobs", "ltv_features", "ltv_train") for path in sorted((ROOT / room).rglob("*.py"))]
+    found = {
+        (str(path.relative_to(ROOT)), line, words) for path in modules for line, words in raw_reads(path.read_text())
+    }
+    used = {name for module, _, words in found for name in (module, f"{module}: {words}") if name in MAY_READ_RAW}
+    strangers = [(m, line, words) for m, line, words in found if not {m, f"{m}: {words}"} & MAY_READ_RAW.keys()]
+    assert strangers == [], "read through ltv_features/as_of.py, or say in MAY_READ_RAW why not"
+    assert used == MAY_READ_RAW.keys(), "what nobody does any more need not be allowed"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("lake.read(EVENTS.name)", ["lake.read(EVENTS.name)"]),
+        ("self.lake.read(contract.USERS.name, 3)", ["self.lake.read(contract.USERS.name, 3)"]),
+        ("run.lake.feed('links', 1, 2)", ["run.lake.feed('links', 1, 2)"]),
+        ("lake.read(name='items')", ["lake.read(name='items')"]),
+        ("table = EVENTS.name\nrows = lake.read(table)", ["lake.read(table)"]),
+        ("spark.read.format('delta').load(lake.path(ITEMS.name))", ["lake.path(ITEMS.name)", "spark.read"]),
+        ("lake.spark.sql('SELECT * FROM x')", ["lake.spark.sql"]),
+        ("rows.sparkSession.table('x')", ["rows.sparkSession.table"]),
+        ("lake.read(SCORES.name)\nlake.read('scores')\nname = 1\nlake.read(name)\nfile.read(9)", []),
+        ("lake.read(raw_table(source))\nEVENTS.name", []),
+    ],
+)
+def test_the_check_above_sees_every_way_past_the_door(source: str, words: list[str]) -> None:
+    assert [each for _, each in raw_reads(source)] == words

@@ -8,12 +8,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ltv_features import files
-from ltv_features.as_of import users_as_of
+from ltv_features.as_of import objectors, users_as_of
 from ltv_features.config import ShopSettings
 from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
 from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import BundleRefused, InputMissing
-from ltv_features.profiles import latest_objection
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train.bundle import load
@@ -32,16 +31,10 @@ QUARANTINED_BY = "jobs/score_users"
 def eligible_states(lake: Lake, as_of: date) -> DataFrame:
     """States of users known before the night (by an event or a dated profile) who do not object to profiling."""
     states = lake.at_night(USER_STATE.name, as_of)
-    profiles = users_as_of(lake, as_of)
-    dated = profiles.where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
-    objecting = (
-        lake.read(USERS.name).groupBy("user_id").agg(latest_objection().alias("_objects"))
-        if lake.exists(USERS.name)
-        else profiles.select("user_id", F.col("objects_to_profiling").alias("_objects"))
-    )
-    known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
-    joined = states.join(dated, on="user_id", how="left").join(objecting, on="user_id", how="left")
-    return joined.where(known & ~F.coalesce("_objects", F.lit(False))).select(*states.columns)
+    dated = users_as_of(lake, as_of).where("dated").select("user_id").distinct().withColumn("_dated", F.lit(True))
+    is_known = (F.size("types") > 0) | F.coalesce("_dated", F.lit(False))
+    known = states.join(dated, on="user_id", how="left").where(is_known)
+    return known.join(objectors(lake, by="user_id"), on="user_id", how="left_anti").select(*states.columns)
 
 
 def states_digest(lake: Lake, as_of: date) -> str:

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import publish_night
-from ltv_features import contract, kernel_input, ledger
+from ltv_features import as_of, contract, ledger
 from ltv_features.errors import GateHeld, InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -112,7 +112,7 @@ def test_the_self_audit_finds_a_door_to_time_that_stands_open(
 ) -> None:
     lake = run_in(scored_world, spark).lake
     assert guards.audit_problems(lake, NIGHT) == []
-    monkeypatch.setattr(kernel_input, door, lambda rows, as_of: rows)
+    monkeypatch.setattr(as_of, door, lambda rows, *_, **__: rows)
     with pytest.raises(PythonException, match="FutureLeak"):
         guards.audit_problems(lake, NIGHT)
 
