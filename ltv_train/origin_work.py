@@ -49,12 +49,7 @@ def prepare(folder: str, settings: TrainSettings, *, is_refit: bool) -> OriginWo
     if not manifest.examples(TRAIN):
         raise TrainingFailed(f"shards {folder}: no training examples; next: a longer log, or an earlier --as-of")
     train = data.read_all(manifest, TRAIN)
-    fitter = EncodingFitter(
-        min_count=settings.min_vocabulary_count,
-        cap=settings.max_vocabulary,
-        impute=settings.impute,
-        outliers=settings.outliers,
-    )
+    fitter = fitter_of(settings)
     fitter.add(train.examples.aggregates, train.examples.tokens)
     held = [data.read_all(manifest, VALIDATION)] if manifest.examples(VALIDATION) else []
     rows = _joined([train, *held])
@@ -65,6 +60,16 @@ def prepare(folder: str, settings: TrainSettings, *, is_refit: bool) -> OriginWo
     log.info("%s: %s examples, %s users to predict", manifest.origin, f"{len(rows.examples):,}", f"{len(ahead):,}")
     return OriginWork(
         manifest, Material(rows, anchors, horizons, manifest.by_activity, named), fitter.finish(), ahead, is_refit
+    )
+
+
+def fitter_of(settings: TrainSettings) -> EncodingFitter:
+    """What learns vocabulary and scales, as the settings say."""
+    return EncodingFitter(
+        min_count=settings.min_vocabulary_count,
+        cap=settings.max_vocabulary,
+        impute=settings.impute,
+        outliers=settings.outliers,
     )
 
 
