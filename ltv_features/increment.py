@@ -1,7 +1,8 @@
 """What is new for a table of the kernel since an earlier night: a night costs users and new events, never history.
 
 New is what happened from the earlier night to this one, and what arrived since about the time before. Where the past
-itself was changed (events updated or deleted, an item given another category), the users concerned are made anew.
+itself was changed (events or profiles updated or deleted, an item given another category), the users concerned are
+made anew.
 """
 
 from collections.abc import Mapping
@@ -189,7 +190,11 @@ def _changed_past(lake: Lake, arrived: DataFrame, base: Base, as_of: date, input
     """The users [user_key] of whom events were taken back or read differently; None for none, which is the rule."""
     changed = []
     if not lake.only_appended(EVENTS.name, _read(EVENTS.name, base), inputs.versions[EVENTS.name]):
-        changed.append(arrived.where(F.col("_change_type") != "insert").select("user_key"))
+        taken = arrived.where(F.col("_change_type") != "insert")
+        for links in (links_as_of(lake, base.as_of, dict(base.read)), links_as_of(lake, as_of, inputs.versions)):
+            changed.append(with_customers(taken, links).select("user_key"))
+    if USERS.name in inputs.versions and _moved(USERS.name, base, inputs):
+        changed.append(_unsaid(lake, base, as_of, inputs))
     if LINKS.name in inputs.versions and _moved(LINKS.name, base, inputs):
         taken = _feed(lake, LINKS.name, base, inputs).where(F.col("_change_type") != "insert")
         changed.append(taken.select("user_key"))
@@ -201,6 +206,13 @@ def _changed_past(lake: Lake, arrived: DataFrame, base: Base, as_of: date, input
             changed.append(known.where(F.col("event_ts") >= F.col("_since")).select("user_key"))
     users = reduce(DataFrame.union, changed) if changed else None
     return None if users is None or users.isEmpty() else users.distinct()
+
+
+def _unsaid(lake: Lake, base: Base, as_of: date, inputs: Inputs) -> DataFrame:
+    """The users [user_key] of whom a profile was taken out, or moved into the future: nothing else may be left."""
+    feed = _feed(lake, USERS.name, base, inputs).where(F.col("_change_type").isin("delete", "update_preimage"))
+    valid = users_as_of(lake, as_of, inputs.versions[USERS.name]).select(*USERS.key)
+    return feed.join(valid, on=list(USERS.key), how="left_anti").select("user_key")
 
 
 def _told_otherwise(lake: Lake, base: Base, inputs: Inputs) -> DataFrame | None:

@@ -8,7 +8,7 @@ from typing import Any
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
-from ltv_features.contract import EVENT_TYPES, EVENTS, ITEMS, LINKS, USERS
+from ltv_features.contract import EVENT_TYPES, EVENTS, ITEMS, LINKS, USERS, Table
 from ltv_features.features import Night
 from ltv_features.increment import inputs_noted, inputs_of
 from ltv_features.kept import KEPT
@@ -86,6 +86,10 @@ class Shop:
         midnight = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
         rows = [(v, user, USERS_THERE.index(user) - 3, midnight + timedelta(days)) for v, user, days in told]
         self.lake.upsert(self.lake.spark.createDataFrame(rows, spark_schema(LINKS)), LINKS)
+
+    def erase(self, table: Table, condition: str) -> None:
+        """Deletes the rows that fulfil the condition, as a person does who works on the table itself."""
+        self.lake.spark.sql(f"DELETE FROM delta.`{self.lake.path(table.name)}` WHERE {condition}")
 
     def night(self, days: int) -> None:
         """Both tables as of FIRST + `days`, and their accounts hold."""

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ltv_features.contract import EVENTS
+from ltv_features.contract import EVENTS, USERS
 from ltv_features.increment import inputs_of
 from ltv_features.kept import STATES
 from ltv_features.tables import Lake
@@ -57,7 +57,7 @@ def test_random_nights_equal_rebuilds(shop: Shop) -> None:
 def test_users_whose_past_changed_are_made_anew(shop: Shop) -> None:
     shop.events([shop.event("u5", 0.7, item_id="i1"), shop.event("u6", 0.8, item_id="i2")])
     shop.night(2)
-    shop.lake.spark.sql(f"DELETE FROM delta.`{shop.lake.path(EVENTS.name)}` WHERE user_id IN ('u5', 'u7')")
+    shop.erase(EVENTS, "user_id IN ('u5', 'u7')")
     shop.items({"i2": 9})
     shop.profiles([("u8", 0, '{"a": 1}'), ("u9", 0, '{"b": 1}')])
     shop.night(3)
@@ -68,6 +68,33 @@ def test_users_whose_past_changed_are_made_anew(shop: Shop) -> None:
     shop.night(4)
     shop.hold(4)
     assert commits(shop.lake, STATES.table.name)[-1] == "MERGE"
+
+
+@pytest.mark.slow
+def test_what_is_erased_reaches_the_states_whoever_it_was_of(shop: Shop) -> None:
+    shop.events([shop.visit("v", 0.2), shop.visit("w", 0.3), shop.visit("x", 0.4)])
+    shop.links([("v", "u1", 0.6), ("w", "u2", 1.4)])  # one is told before the night, one after it, one never
+    shop.profiles([("u3", 0, '{"town": "Ulm"}'), ("u4", 0, '{"town": "Bonn"}'), ("u5", 0, '{"town": "Hof"}')])
+    shop.events([shop.event("u6", 0.7)])
+    shop.erase(EVENTS, "user_id IN ('u5', 'u7')")  # of one a profile stays, of one nothing
+    shop.night(2)
+    shop.erase(EVENTS, "visitor_id IN ('v', 'w', 'x') OR user_id = 'u4'")
+    shop.erase(USERS, "user_id IN ('u3', 'u5')")
+    shop.night(3)
+    shop.hold(3)
+    left = {row.user_id: row for row in shop.lake.read(STATES.table.name).collect()}
+    assert set(left) == set(USERS_THERE) - {"u5", "u7"}
+    assert [left[user].profile for user in ("u3", "u4")] == ["", '{"town": "Bonn"}']
+    assert sum(len(left[user].types) for user in ("u1", "u2")) == 2  # the purchases alone
+
+
+@pytest.mark.slow
+def test_a_profile_that_is_moved_into_the_future_is_none_of_the_past(shop: Shop) -> None:
+    shop.profiles([("u3", 0, '{"town": "Ulm"}')])
+    shop.night(2)
+    shop.lake.spark.sql(f"UPDATE delta.`{shop.lake.path(USERS.name)}` SET valid_from = '2026-05-01'")
+    shop.night(3)
+    shop.hold(3)
 
 
 @pytest.mark.slow
