@@ -9,6 +9,7 @@ import pytest
 from ltv_features.errors import RowsUnexplained
 from ltv_features.tables import Lake
 from tests.ingest_shop import HEADER, ORDERS, Shop
+from tests.killing import Killed, arm
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -34,25 +35,6 @@ SECOND = {
 LATER = datetime(2026, 2, 1, tzinfo=UTC)
 TABLES = ("quarantine", "quality", "users", "items", "links", "ledger", "events")
 POINTS = (*TABLES[:-1], "ingested", "events")
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def arm(monkeypatch: pytest.MonkeyPatch, table: str, *, after: bool) -> None:
-    """From now on the first commit to `table` kills, before it is made or as soon as it is."""
-    for method in ("replace", "upsert", "append"):
-        whole = getattr(Lake, method)
-
-        def deadly(lake: Lake, rows: Any, name: Any, *rest: Any, whole: Any = whole, **more: Any) -> Any:
-            if getattr(name, "name", name) != table:
-                return whole(lake, rows, name, *rest, **more)
-            if after:
-                whole(lake, rows, name, *rest, **more)
-            raise Killed
-
-        monkeypatch.setattr(Lake, method, deadly)
 
 
 def tables_of(shop: Shop) -> dict[str, list[str]]:
