@@ -6,6 +6,7 @@ The mark of how far a source was ingested moves with its events, in one commit: 
 """
 
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -60,8 +61,13 @@ class Arrived:
     erased: int = 0
 
 
-def delivery_of(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
-    """Raises InputMissing where the source was never landed, ContractBroken where its table lacks a mapped column."""
+def deliveries_of(lake: Lake, settings: FeatureConfig, names: Iterable[str]) -> dict[str, Delivery]:
+    """Raises InputMissing where a source was never landed, ContractBroken where its table lacks a mapped column."""
+    marks = _marks(lake)
+    return {name: _delivery_of(lake, settings, name, marks) for name in names}
+
+
+def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[str, tuple[int, str]]) -> Delivery:
     table = raw_table(name)
     version = lake.version(table)
     if version is None:
@@ -71,7 +77,7 @@ def delivery_of(lake: Lake, settings: FeatureConfig, name: str) -> Delivery:
     app = f"{JOB}/{name}/{lake.table_id(table)}"
     source = settings.sources[name]
     mapping = digest_of(source.model_dump(mode="json", exclude={"path"}), settings.shop.model_dump(exclude=_AHEAD))
-    at, under = _marked(lake, app)
+    at, under = marks.get(app, (None, ""))
     if source.events is None:
         return Delivery(name, mapping, app, version, at, afresh=at is not None and under != mapping)
     with_events = lake.transaction(EVENTS.name, app)
@@ -91,18 +97,19 @@ _AHEAD = {"horizons_days"}
 """What of the shop's settings says nothing about events."""
 
 
-def _marked(lake: Lake, app: str) -> tuple[int | None, str]:
-    """The raw version that `ingested` holds, and the mapping that read it."""
+def _marks(lake: Lake) -> dict[str, tuple[int, str]]:
+    """The raw versions that `ingested` holds, and the mappings that read them."""
     if not lake.exists(INGESTED.name):
-        return None, ""
-    rows = lake.read(INGESTED.name).where(F.col("app") == app).select("raw_version", "mapping").collect()
-    return (int(rows[0]["raw_version"]), str(rows[0]["mapping"])) if rows else (None, "")
+        return {}
+    rows = lake.read(INGESTED.name).select("app", "raw_version", "mapping").collect()
+    return {row["app"]: (int(row["raw_version"]), str(row["mapping"])) for row in rows}
 
 
-def mark(lake: Lake, delivery: Delivery) -> None:
-    """Moves the mark of a delivery that is ingested."""
-    row = (delivery.app, delivery.version, delivery.mapping)
-    lake.upsert(lake.spark.createDataFrame([row], spark_schema(INGESTED)), INGESTED)
+def mark(lake: Lake, deliveries: Sequence[Delivery]) -> None:
+    """Moves the marks of deliveries that are ingested, in one commit."""
+    rows = [(each.app, each.version, each.mapping) for each in deliveries]
+    if rows:
+        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(INGESTED)), INGESTED)
 
 
 def arrived(lake: Lake, delivery: Delivery) -> Arrived:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 
 from ltv_features import quality
-from ltv_features.arrivals import JOB, Delivery, arrived, delivery_of, mark
+from ltv_features.arrivals import JOB, Delivery, arrived, deliveries_of, mark
 from ltv_features.config import FeatureConfig
 from ltv_features.counting import KEPT
 from ltv_features.digest import digest_of
@@ -34,8 +34,8 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
-    recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
-    deliveries = {name: delivery_of(lake, settings, name) for name in settings.sources if _kinds(settings, name)}
+    recount_events(lake, as_of=as_of, run_id=run_id)
+    deliveries = deliveries_of(lake, settings, [name for name in settings.sources if _kinds(settings, name)])
     deliveries |= {name: replace(deliveries[name], afresh=True) for name in afresh}
     digest = _digest(lake, settings, deliveries)
     new = [delivery for delivery in deliveries.values() if delivery.is_new]
@@ -55,12 +55,10 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
         hops += write_links(lake, sieved["links"])
         record(lake, job=JOB, as_of=as_of, input_digest=digest, run_id=run_id, hops=hops)
         fix_unit(lake.root, settings.shop)
-        for delivery in new:
-            if settings.sources[delivery.source].events is None:
-                mark(lake, delivery)
+        mark(lake, [delivery for delivery in new if settings.sources[delivery.source].events is None])
         for each in sieved["events"]:
             append_events(lake, each)
-        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
+        recount_events(lake, as_of=as_of, run_id=run_id)
     finally:
         lake.spark.catalog.clearCache()
     return hops

@@ -48,13 +48,21 @@ def record(lake: Lake, *, job: str, as_of: date, input_digest: str, run_id: str,
 
     Raises RowsUnexplained before anything is written.
     """
-    for hop in hops:
+    record_each(lake, job=job, as_of=as_of, run_id=run_id, hops={input_digest: hops})
+
+
+def record_each(lake: Lake, *, job: str, as_of: date, run_id: str, hops: Mapping[str, Sequence[Hop]]) -> None:
+    """What `record` does, for the hops of several inputs (by digest) in one commit."""
+    told = [(digest, hop) for digest, some in hops.items() for hop in some]
+    for _, hop in told:
         check(job, hop)
-    known = _recorded(lake, job, as_of, input_digest)
+    if not told:
+        return
+    known = _recorded(lake, job, as_of, list(hops))
     rows = [
-        (job, as_of, input_digest, hop.name, hop.rows_in, hop.rows_out, dict(sorted(hop.accounted.items())), run_id)
-        for hop in hops
-        if hop not in known
+        (job, as_of, digest, hop.name, hop.rows_in, hop.rows_out, dict(sorted(hop.accounted.items())), run_id)
+        for digest, hop in told
+        if (digest, hop) not in known
     ]
     if rows:
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
@@ -69,7 +77,7 @@ def forget(lake: Lake, *, job: str, hops: Iterable[tuple[str, date, str]]) -> No
 
 def holds(lake: Lake, *, job: str, as_of: date, input_digest: str) -> bool:
     """Whether the account of a job is there: without it, committed rows have not been checked yet."""
-    return bool(_recorded(lake, job, as_of, input_digest))
+    return bool(_recorded(lake, job, as_of, [input_digest]))
 
 
 def digests(lake: Lake, *, job: str) -> set[str]:
@@ -87,9 +95,10 @@ def knows(lake: Lake, *, job: str, input_digest: str) -> bool:
     return not lake.read(LEDGER.name).where((F.col("job") == job) & (F.col("input_digest") == input_digest)).isEmpty()
 
 
-def _recorded(lake: Lake, job: str, as_of: date, input_digest: str) -> list[Hop]:
+def _recorded(lake: Lake, job: str, as_of: date, digests: Sequence[str]) -> list[tuple[str, Hop]]:
     if not lake.exists(LEDGER.name):
         return []
-    same = (F.col("job") == job) & (F.col("as_of") == F.lit(as_of)) & (F.col("input_digest") == input_digest)
-    rows = lake.read(LEDGER.name).where(same).select("hop", "rows_in", "rows_out", "accounted").collect()
-    return [Hop(row["hop"], row["rows_in"], row["rows_out"], row["accounted"]) for row in rows]
+    same = (F.col("job") == job) & (F.col("as_of") == F.lit(as_of)) & F.col("input_digest").isin(*digests)
+    columns = ("input_digest", "hop", "rows_in", "rows_out", "accounted")
+    rows = lake.read(LEDGER.name).where(same).select(*columns).collect()
+    return [(row["input_digest"], Hop(*[row[name] for name in columns[1:]])) for row in rows]

@@ -8,13 +8,29 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
+from ltv_features.contract import LINKS
 from ltv_features.identity import PLACE
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
 from ltv_features.sources import LinkMapping
+from ltv_features.tables import Lake
 
 CONFLICT = "link_conflict"
 """The reason of a row that links a visitor to another customer than the first one."""
+HOLDS = "deliveries"
+"""In the note of a commit: the raw versions, by mark, of the deliveries that it holds."""
+
+
+def known_before(lake: Lake, app: str, after: int) -> DataFrame | None:
+    """The links as they were before the first commit that holds rows of this mark of raw versions above `after`.
+
+    Such a commit is of a run that was killed before the delivery was ingested: its links are not known, but made again.
+    """
+    version = lake.version(LINKS.name)
+    for commit in lake.history(LINKS.name, version) if version is not None else ():
+        if commit.note.get(HOLDS, {}).get(app, after) > after:
+            version = commit.version - 1
+    return lake.read(LINKS.name, version) if version is not None and version >= 0 else None
 
 
 def linked(rows: DataFrame, mapping: LinkMapping) -> DataFrame:

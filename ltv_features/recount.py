@@ -9,6 +9,7 @@ from datetime import date
 from pyspark.sql import functions as F
 
 from ltv_features import ledger
+from ltv_features.arrivals import JOB
 from ltv_features.contract import EVENTS
 from ltv_features.digest import digest_of
 from ltv_features.errors import RowsUnexplained
@@ -19,7 +20,7 @@ ROWS = "rows"
 """In the note of a commit: how many events it is meant to bring."""
 
 
-def recount_events(lake: Lake, *, job: str, as_of: date, run_id: str) -> None:
+def recount_events(lake: Lake, *, as_of: date, run_id: str) -> None:
     """Counts the commits of `events` that the ledger does not know as counted, the oldest first, and records each.
 
     Raises RowsUnexplained where one brought more or fewer rows than it notes; it is counted again in every run, until
@@ -27,7 +28,8 @@ def recount_events(lake: Lake, *, job: str, as_of: date, run_id: str) -> None:
     """
     if (version := lake.version(EVENTS.name)) is None:
         return
-    table_id, known = lake.table_id(EVENTS.name), ledger.digests(lake, job=job)
+    table_id, known = lake.table_id(EVENTS.name), ledger.digests(lake, job=JOB)
+    counted = {}
     for commit in reversed(lake.history(EVENTS.name, version)):
         note = commit.note
         digest = digest_of("recount", table_id, commit.version)
@@ -41,4 +43,5 @@ def recount_events(lake: Lake, *, job: str, as_of: date, run_id: str) -> None:
                 f"{lake.path(EVENTS.name)}, actual {hop.rows_out}; next: move that table away and run again, all of it "
                 "is made anew from the raw tables"
             )
-        ledger.record(lake, job=job, as_of=as_of, input_digest=digest, run_id=run_id, hops=[hop])
+        counted[digest] = [hop]
+    ledger.record_each(lake, job=JOB, as_of=as_of, run_id=run_id, hops=counted)

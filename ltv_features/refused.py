@@ -9,10 +9,9 @@ from ltv_features.arrivals import NEVER
 from ltv_features.config import IngestSettings
 from ltv_features.contract import QUARANTINE
 from ltv_features.counting import QUARANTINED
-from ltv_features.errors import TooManyBadRows
+from ltv_features.errors import RowsUnexplained, TooManyBadRows
 from ltv_features.sieved import Sieved
 from ltv_features.tables import Lake
-from ltv_features.written import hold_committed
 
 log = logging.getLogger("ltv")
 
@@ -28,7 +27,16 @@ def write_quarantine(lake: Lake, refused: Sequence[Sieved], as_of: date, digest:
         before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
         if before or sieved.counts.get(QUARANTINED, 0):
             lake.replace(sieved.quarantine(), QUARANTINE, as_of=as_of, input_digest=digest, where=same)
-            hold_committed("refused rows", sieved, QUARANTINED, lake.read(QUARANTINE.name).where(same).count())
+            _hold_committed(sieved, lake.read(QUARANTINE.name).where(same).count())
+
+
+def _hold_committed(sieved: Sieved, committed: int) -> None:
+    expected = sieved.counts.get(QUARANTINED, 0)
+    if committed != expected:
+        raise RowsUnexplained(
+            f"source {sieved.source!r}: expected {expected} refused rows, actual {committed} committed; "
+            "next: run again, what was written gives way; report it if it stays"
+        )
 
 
 def stop_if_bad(

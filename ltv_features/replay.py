@@ -11,7 +11,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.arrivals import Arrived, Delivery, delivery_of
+from ltv_features.arrivals import Arrived, Delivery, deliveries_of
 from ltv_features.config import FeatureConfig
 from ltv_features.contract import EVENTS, QUARANTINE
 from ltv_features.counting import KEPT, QUARANTINED
@@ -36,7 +36,7 @@ def replay(lake: Lake, settings: FeatureConfig, name: str, *, as_of: date, run_i
     Rows that are gone from the raw table were erased, and leave the quarantine. Raises InputMissing where rows of the
     source wait to be ingested, RowsUnexplained where rows do not add up.
     """
-    delivery = delivery_of(lake, settings, name)
+    delivery = deliveries_of(lake, settings, [name])[name]
     if delivery.is_new:
         raise InputMissing(f"source {name!r}: rows wait to be ingested; next: python -m jobs ingest_events")
     hops = []
@@ -69,7 +69,7 @@ def _again(
             record(lake, as_of=as_of, hops=[_renamed(hop)], **named)
             if hop.rows_out:
                 append_events(lake, sieved)
-        recount_events(lake, job=JOB, as_of=as_of, run_id=run_id)
+        recount_events(lake, as_of=as_of, run_id=run_id)
     else:
         hop = _merge(lake, kind, sieved)
         record(lake, as_of=as_of, hops=[_renamed(hop)], **named)

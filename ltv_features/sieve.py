@@ -105,8 +105,7 @@ def sieve_links(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: A
     rows = links.linked(packed(came.rows, mapped_columns(source), ids), source.links)
     silent = _says_none(source, "visitor_missing")
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull(), silent)).withColumn("_raw", _raw_text())
-    version = lake.version(LINKS.name)
-    known = lake.read(LINKS.name, version) if version is not None else None  # what this run adds is not known yet
+    known = links.known_before(lake, delivery.app, delivery.after)  # what this run adds is not known yet
     rows = _without_repetitions(links.with_repetitions(rows, known, good=F.col("_outcome") == KEPT), links.CONFLICT)
     return Sieved("links", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 

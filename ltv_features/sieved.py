@@ -84,8 +84,9 @@ class Sieved:
     def keyed_hop(self, key: Sequence[str], committed: DataFrame) -> Hop:
         """The account of rows that are merged by `key`, counted again in the table that holds them now."""
         keys = self.of(KEPT).groupBy(*key).agg((F.count("*") - 1).alias("_older"))
-        older = keys.agg(F.coalesce(F.sum("_older"), F.lit(0))).collect()[0][0]
-        return self.hop(committed.join(keys, on=list(key), how="left_semi").count(), int(older))
+        there = keys.join(committed.select(*key, F.lit(1).alias("_there")), on=list(key), how="left")
+        older, rows_out = there.agg(F.coalesce(F.sum("_older"), F.lit(0)), F.count("_there")).collect()[0]
+        return self.hop(int(rows_out), int(older))
 
     def quarantine(self) -> DataFrame:
         """The refused rows in the columns of `quarantine`."""

@@ -48,7 +48,7 @@ def test_a_key_that_no_file_ever_said_is_a_slip_of_the_pen_and_user_and_time_mus
         shop.deliver("log", BOTH.replace("stars", "star"))
     (tmp_path / "log" / "0.txt").unlink()
     shop.deliver("log", BOTH)
-    with pytest.raises(ContractBroken, match="expected columns 'when', actual columns: who, type"):
+    with pytest.raises(ContractBroken, match=r"expected columns 'when'.* actual columns: who, type"):
         shop.deliver("log", '{"who":"u2","type":"login"}\n')
 
 
