@@ -7,7 +7,7 @@ from ltv_features import files, ledger
 from ltv_features.digest import digest_of
 from ltv_features.items import category_names
 from ltv_train import backtest, explanation, promotion, tracking
-from ltv_train.explain.words import Money
+from ltv_train.money import Money
 from ltv_train.score import people, production
 from ltv_train.tracked import record_of
 
@@ -19,7 +19,7 @@ log = logging.getLogger("ltv.evaluate")
 def main(run: Run) -> None:
     """Judges the latest training of this night once; the same training and settings again change nothing."""
     lake, settings, shop, night = run.lake, run.settings, run.settings.shop, run.as_of.isoformat()
-    root, reports, minor = settings.lake.root, files.join("reports", night), 10**shop.minor_digits
+    root, reports, money = settings.lake.root, files.join("reports", night), Money(shop.currency, 10**shop.minor_digits)
     folder, trained = backtest.latest_run(files.join(root, "training", night))
     before = production.served_before(lake, run.as_of, "value")
     ways = (settings.gate, settings.explain, people.allowed(settings.sources))
@@ -36,12 +36,12 @@ def main(run: Run) -> None:
     chosen = promotion.install(folder, judged, files.join(root, "bundles"))
     why, customers = explanation.explained(
         *(folder, judged, explanation.serving_of(judged, chosen, before, root), shards),
-        money=Money(shop.currency, minor),
+        money=money,
         names=category_names(lake),
         settings=settings.explain,
     )
     cards = promotion.cards(judged, chosen, shards, people.log_facts(lake, shards, run.as_of))
-    html = promotion.report(judged, as_of=night, currency=shop.currency, minor_per_unit=minor, why=why, **cards)
+    html = promotion.report(judged, as_of=night, money=money, why=why, **cards)
     for name, page in (("evaluation.html", html), ("customers.html", customers)):
         files.write_bytes(files.join(root, reports, name), page.encode())
     hops = [ledger.Hop(name, rows_in, rows_out, {}) for name, rows_in, rows_out in promotion.examples_read(trained)]

@@ -7,7 +7,6 @@ of Dispersion Models (1997); Koenker and Bassett, "Regression Quantiles" (1978);
 May import: LightGBM, trees.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import lightgbm
@@ -90,22 +89,24 @@ class _Horizon:
         """One booster of the mean."""
         start = offset.values(self.anchor, self.seen.days)
         spend = self.seen.spend / offset.money_scale_minor
-        own = {"objective": "tweedie", "tweedie_variance_power": self.settings.tweedie_power}
-        return self._train(self.data, spend, self.weight, own | {"boost_from_average": False}, seed, start)
+        own: dict[str, Any] = {"objective": "tweedie", "tweedie_variance_power": self.settings.tweedie_power}
+        own |= {"boost_from_average": False}
+        return train(self.data, spend, self.weight, own, self._way(seed), start=start)
 
     def median(self, offset: Offset, means: list[lightgbm.Booster]) -> lightgbm.Booster:
         """The median as a share of the mean."""
         start = offset.values(self.anchor, self.seen.days)
         mean = np.maximum(offset.mean_minor(start, means, self.x[self.seen.rows]), _LEAST)
         weight = self.weight * mean / mean.mean()
-        return self._train(self.data, self.seen.spend / mean, weight, {"objective": "regression_l1"}, self.seed)
+        share, own = self.seen.spend / mean, {"objective": "regression_l1"}
+        return train(self.data, share, weight, own, self._way(self.seed))
 
     def quantile(self, level: float) -> lightgbm.Booster:
         """A quantile as a multiple of the anchor."""
         anchor = np.maximum(self.anchor, _LEAST)
         weight = self.weight * anchor / anchor.mean()
         own = {"objective": "quantile", "alpha": level}
-        return self._train(self.data, self.seen.spend / anchor, weight, own, self.seed, share=_SHORT)
+        return train(self.data, self.seen.spend / anchor, weight, own, self._way(self.seed), share=_SHORT)
 
     def hazard(self, label: str = "purchased") -> lightgbm.Booster:
         """Buying in the last period of this horizon, of those who did not in the periods before it; or being active."""
@@ -116,19 +117,10 @@ class _Horizon:
         if not len(rows):  # everybody bought before: whoever did not is as likely to as anyone
             rows, happened = self.seen.rows, self.seen.bought if label == "purchased" else self.seen.active
         weight = np.asarray(self.material.train.weight[rows], np.float64)
-        return self._train(dataset(self.x[rows]), happened, weight, {"objective": "binary"}, self.seed)
+        return train(dataset(self.x[rows]), happened, weight, {"objective": "binary"}, self._way(self.seed))
 
-    def _train(
-        self,
-        data: lightgbm.Dataset,
-        y: Floats,
-        weight: Floats,
-        own: Mapping[str, Any],
-        seed: int,
-        start: Floats | None = None,
-        share: float = 1.0,
-    ) -> lightgbm.Booster:
-        return train(data, y, weight, own, Way(self.settings, seed, self.threads), start=start, share=share)
+    def _way(self, seed: int) -> Way:
+        return Way(self.settings, seed, self.threads)
 
 
 def _built(material: Material, variant: str, models: Models, **own: Any) -> Built:

@@ -23,7 +23,7 @@ from ltv_train.bundle import Bundle, load
 from ltv_train.config import ExplainSettings
 from ltv_train.explain import sections
 from ltv_train.explain.night import Explanation, Past, Published, explain
-from ltv_train.explain.words import Money
+from ltv_train.money import Money
 from ltv_train.predict import open_predictor
 from ltv_train.report import Section, page
 from ltv_train.trees import Boosting

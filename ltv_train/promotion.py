@@ -18,6 +18,7 @@ from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
 from ltv_train.conformal import CONFORMAL
+from ltv_train.money import Money
 from ltv_train.report import Section
 from ltv_train.slices import known_at
 
@@ -71,8 +72,7 @@ def report(
     made: Backtest,
     *,
     as_of: str,
-    currency: str,
-    minor_per_unit: int,
+    money: Money,
     why: Sequence[Section] = (),
     data: DataCard | None = None,
     model: ModelCard | None = None,
@@ -81,8 +81,7 @@ def report(
     return pages.evaluation_page(
         made,
         as_of=as_of,
-        currency=currency,
-        minor_per_unit=minor_per_unit,
+        money=money,
         chosen=made.verdict.promoted,
         why=why,
         data=data,

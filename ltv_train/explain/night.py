@@ -17,8 +17,8 @@ from ltv_train.explain.contributions import Contributions, combined, contributio
 from ltv_train.explain.importance import Importance, importance, parts_of_examples
 from ltv_train.explain.occlusion import Effect, effects_of, groups_of, without
 from ltv_train.explain.reasons import Reasons, reasons_of
-from ltv_train.explain.words import Money
 from ltv_train.metrics.value import spearman
+from ltv_train.money import Money
 from ltv_train.network import NetworkPredictor
 from ltv_train.predictions import Predictions, Predictor
 from ltv_train.trees import Boosting

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltv_train.explain.words import Money, Phrase, phrase_of
+from ltv_train.explain.words import Phrase, phrase_of
+from ltv_train.money import Money
 
 Floats = npt.NDArray[np.float64]
 REASONS = 3

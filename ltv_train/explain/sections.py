@@ -13,7 +13,8 @@ from scipy import stats
 from ltv_features.aggregates import AGGREGATES
 from ltv_train import plots
 from ltv_train.explain.night import LEAST_AGREEMENT, RECENT_DAYS, Boosted, Explanation
-from ltv_train.explain.words import Money, phrase_of
+from ltv_train.explain.words import phrase_of
+from ltv_train.money import Money
 from ltv_train.report import Picture, Row, Section, number, page
 
 _FEATURES, _STRIPS = 15, 8
@@ -34,7 +35,7 @@ def customers_page(told: Explanation, user_ids: Sequence[str], money: Money, *, 
     lead += f"{told.horizons_days[-1]} days. Customer ids are personal: this page stays inside, and is copied nowhere."
     made = [Section("How to read the reasons", _about_reasons(told.boosted))] if told.boosted else []
     for place, user in enumerate(user_ids):
-        value = money(told.customers.said.mean[place, -1])
+        value = money.said(told.customers.said.mean[place, -1])
         made.append(Section(f"{place + 1}. {user}: {value}", _about_customer(told, place, money)))
     return page(f"Top customers of {as_of}", lead, made, "Written by evaluate.")
 
@@ -43,7 +44,7 @@ def _about_customer(told: Explanation, place: int, money: Money) -> list[str]:
     top, days = told.customers, told.horizons_days[-1]
     lines = [f"Buys within {days} days with a probability of {top.said.p_purchase[place, -1]:.0%}."]
     if np.isfinite(top.without_recent[place]):
-        lines[0] += f" Without the events of the last {RECENT_DAYS} days: {money(top.without_recent[place])}."
+        lines[0] += f" Without the events of the last {RECENT_DAYS} days: {money.said(top.without_recent[place])}."
     if top.reasons:
         told_here = zip(top.reasons.sentences[place], top.reasons.factors[place], strict=True)
         lines += [f"× {factor:.2f}: {sentence}" for sentence, factor in told_here if sentence]
@@ -131,7 +132,8 @@ def _effects(told: Explanation, money: Money) -> Section | None:
         f"classical model stay. What {told.name} then says up to {told.horizons_days[-1]} days, against before:"
     ]
     rows = [
-        Row([e.group, f"{e.customers:.0%}", f"{e.events:,}", f"{e.total:+.1%}", money(e.moved)]) for e in told.effects
+        Row([e.group, f"{e.customers:.0%}", f"{e.events:,}", f"{e.total:+.1%}", money.said(e.moved)])
+        for e in told.effects
     ]
     columns = ("events taken away", "customers with any", "events", "change of the total", "mean change, either way")
     return Section("What the sequence of events is worth", lines, columns, rows)

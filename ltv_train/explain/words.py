@@ -11,27 +11,10 @@ from dataclasses import dataclass
 
 from ltv_features.aggregates import AGGREGATES
 from ltv_features.aggregates.lifecycle import LOST_DAYS, NEW_DAYS
+from ltv_train.money import Money
 
 START = ("pace_orders", "pace_recency", "pace_order_value")
 """The columns for what boosting on the classical model begins with: how often, whether still, how much an order."""
-
-
-@dataclass(frozen=True)
-class Money:
-    """How amounts are written: the currency and how many minor units make one of it."""
-
-    currency: str
-    minor_per_unit: int
-
-    def __call__(self, minor: float) -> str:
-        """The amount in words.
-
-        >>> Money("EUR", 100)(1234567), Money("EUR", 100)(1250), Money("JPY", 1)(1250)
-        ('EUR 12,346', 'EUR 12.50', 'JPY 1,250')
-        """
-        whole = minor / self.minor_per_unit
-        digits = 2 if abs(whole) < 100 and self.minor_per_unit > 1 else 0
-        return f"{self.currency} {whole:,.{digits}f}"
 
 
 Write = Callable[[float, Money], str]
@@ -88,7 +71,7 @@ def _days(value: float, money: Money) -> str:
 
 
 _WRITE: dict[str, Write] = {
-    "minor": lambda value, money: money(value),
+    "minor": lambda value, money: money.said(value),
     "count": _count,
     "days": _days,
     "ratio": lambda value, money: f"{value:.0%}",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 from ltv_train.backtest import Backtest
 from ltv_train.cards import DataCard, ModelCard
+from ltv_train.money import Money
 from ltv_train.pages import about, decisions, fitting, segments, spend, verdict
-from ltv_train.pages.story import Money, Story
+from ltv_train.pages.story import Story
 from ltv_train.report import Section, page
 
 Builder = Callable[[Story], list[Section]]
@@ -34,15 +35,14 @@ def evaluation_page(
     backtest: Backtest,
     *,
     as_of: str,
-    currency: str,
-    minor_per_unit: int,
+    money: Money,
     chosen: str | None,
     why: Sequence[Section] = (),
     data: DataCard | None = None,
     model: ModelCard | None = None,
 ) -> str:
     """The page as HTML; `why` are sections that explain the score, `chosen` is promoted (None: production stays)."""
-    story = Story(backtest, as_of, Money(currency, minor_per_unit), chosen, data, model)
+    story = Story(backtest, as_of, money, chosen, data, model)
     grade = backtest.verdict.grade
     lead = f"{chosen} may serve from {as_of} on (grade {grade})." if chosen else "Production stays as it is."
     results, making = ([section for build in builders for section in build(story)] for builders in (RESULTS, MAKING))

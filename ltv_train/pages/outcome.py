@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from ltv_train.decided import EVENTS, decided
 from ltv_train.evaluation import Fold, Measures
+from ltv_train.money import Money
 from ltv_train.pages.decisions import decisions_section
 from ltv_train.pages.spend import NOTES, calibration, measures_table, ranking, residuals
-from ltv_train.pages.story import Money
 from ltv_train.report import Section, number, page
 
 

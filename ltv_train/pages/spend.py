@@ -9,7 +9,8 @@ from ltv_train import plots
 from ltv_train.evaluation import Measures
 from ltv_train.metrics.deciles import deciles, residual_quantiles
 from ltv_train.metrics.value import gain_curve, mae
-from ltv_train.pages.story import Money, Story
+from ltv_train.money import Money
+from ltv_train.pages.story import Story
 from ltv_train.report import Picture, Row, Section, Table, number
 
 Floats = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What the page about a back-test tells from, and the one way in which it writes amounts and intervals."""
+"""What the page about a back-test tells from, and the one way in which it writes intervals."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,24 +6,9 @@ from dataclasses import dataclass, field
 from ltv_train.backtest import Backtest
 from ltv_train.cards import DataCard, ModelCard
 from ltv_train.evaluation import Fold, Measures
+from ltv_train.money import Money
 from ltv_train.report import number
 from ltv_train.uncertainty import Interval, Standing
-
-
-@dataclass(frozen=True)
-class Money:
-    """How amounts in minor units are written: in `currency`, `minor_per_unit` minor units each."""
-
-    currency: str
-    minor_per_unit: int
-
-    def __call__(self, minor: float, spec: str = ",.2f") -> str:
-        """The amount in units of the currency, a dash where it is not defined.
-
-        >>> Money("EUR", 100)(123456), Money("EUR", 100)(math.nan)
-        ('1,234.56', '-')
-        """
-        return number(minor / self.minor_per_unit, spec)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ltv_train.backtest import Backtest
 from ltv_train.bundle import load
 from ltv_train.config import GateSettings
 from ltv_train.metrics.intervals import coverage_by_tier
+from ltv_train.money import Money
 from ltv_train.predict import predict
 from ltv_train.prediction_files import write_predictions
 from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
@@ -129,9 +130,7 @@ def test_without_a_past_origin_the_blend_serves_and_nothing_is_measured(tmp_path
     assert made == backtest.checked_after_refit(
         str(tmp_path), made, some_examples(3, seed=1), production=None, settings=SETTINGS
     )
-    assert "no past origin has matured" in promotion.report(
-        made, as_of="2026-02-26", currency="EUR", minor_per_unit=100
-    )
+    assert "no past origin has matured" in promotion.report(made, as_of="2026-02-26", money=Money("EUR", 100))
 
 
 def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
@@ -154,7 +153,7 @@ def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
 
 def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> None:
     chosen = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted="spend_rate"))
-    html = promotion.report(chosen, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    html = promotion.report(chosen, as_of="2026-02-26", money=Money("EUR", 100))
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!["']?data:)|<script""", html)
     assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 13
     marked = re.findall(r'<tr class="chosen"><td>([^<]*)</td>', html)
@@ -165,13 +164,13 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
     assert "<td>200</td>" in html  # examples that both ranks read in both epochs
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
-    page = promotion.report(held, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    page = promotion.report(held, as_of="2026-02-26", money=Money("EUR", 100))
     assert "Production stays as it is." in page
     assert f"Decisions of {judged.verdict.best_baseline}" in page
 
 
 def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged: Backtest) -> None:
-    html = promotion.report(judged, as_of="2026-02-26", currency="EUR", minor_per_unit=100)
+    html = promotion.report(judged, as_of="2026-02-26", money=Money("EUR", 100))
     headings = re.findall(r"<h2>([^<]*)</h2>", html)
     assert headings == [
         *("Verdict", "Candidates and baselines", "Calibration", "Ranking: gain and lift", "Residuals by decile"),

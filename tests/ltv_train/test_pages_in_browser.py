@@ -16,6 +16,7 @@ from ltv_features import files
 from ltv_train import backtest, promotion
 from ltv_train.cards import DataCard, LogFacts, ModelCard
 from ltv_train.evaluation import measure
+from ltv_train.money import Money
 from ltv_train.pages import outcome_page
 from ltv_train.plots import gain_curve
 from ltv_train.predictions import Predictions
@@ -62,7 +63,7 @@ def backtest_page(folder: Path) -> str:
     run = write_training(folder)
     who, settings = known(attributes=True), SETTINGS
     made = backtest.judge(str(folder), run, what_happened(), production=None, settings=settings, seed=1, known=who)
-    return promotion.report(made, as_of=ORIGINS[-1], currency="EUR", minor_per_unit=100, data=DATA, model=MODEL)
+    return promotion.report(made, as_of=ORIGINS[-1], money=Money("EUR", 100), data=DATA, model=MODEL)
 
 
 def page_of_an_outcome(folder: Path) -> str:

@@ -12,7 +12,7 @@ from ltv_train.blend import Blend, BlendWeights
 from ltv_train.config import ExplainSettings
 from ltv_train.explain.night import Explanation, Past, Published, explain, sample
 from ltv_train.explain.sections import customers_page, sections
-from ltv_train.explain.words import Money
+from ltv_train.money import Money
 from ltv_train.network import NetworkPredictor
 from ltv_train.predict import open_predictor
 from ltv_train.predictions import Predictions, Predictor

@@ -7,7 +7,8 @@ import pytest
 
 from ltv_features.aggregates import NAMES
 from ltv_train.explain.reasons import reasons_of
-from ltv_train.explain.words import Money, phrase_of
+from ltv_train.explain.words import phrase_of
+from ltv_train.money import Money
 from ltv_train.trees import FEATURE_NAMES
 
 EURO = Money("EUR", 100)
