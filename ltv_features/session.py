@@ -6,6 +6,7 @@ the packages that `delta-spark` names.
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -24,8 +25,9 @@ _DELTA = {
     "spark.databricks.delta.properties.defaults.logRetentionDuration": RETENTION,
     "spark.databricks.delta.properties.defaults.deletedFileRetentionDuration": RETENTION,
 }
+_UTC = {"spark.sql.session.timeZone": "UTC"}
+"""In force whatever a configuration says: days, months and cut-offs are those of UTC."""
 _SAFE = {
-    "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
@@ -44,8 +46,10 @@ def open_session(settings: SparkSettings, app: str) -> SparkSession:
     """A Spark session with Delta; an already running one (spark-submit, tests) is reused.
 
     Local masters get loopback addresses, no web page and few partitions; on a cluster only the Delta and safety
-    settings and `settings.conf` apply.
+    settings and `settings.conf` apply. From then on this process lives in UTC, and so do the workers that it starts.
     """
+    os.environ["TZ"] = _UTC["spark.sql.session.timeZone"]  # rows that are collected become times of this process' zone
+    time.tzset()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app)
@@ -53,7 +57,7 @@ def open_session(settings: SparkSettings, app: str) -> SparkSession:
     if "SPARK_ENV_LOADED" not in os.environ:  # started by python, not by spark-submit
         options |= {**_LOCAL, "spark.driver.memory": settings.driver_memory}
         builder = builder.master(settings.master)
-    for key, value in (options | settings.conf).items():
+    for key, value in (options | settings.conf | _UTC).items():
         builder = builder.config(key, value)
     jars = os.environ.get("LTV_JARS", "")
     if jars:

@@ -15,7 +15,7 @@ settings.register_profile("ltv", deadline=None)  # a machine that others use may
 settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
-_QUICK = {
+QUICK = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
@@ -28,7 +28,7 @@ _QUICK = {
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark session with Delta, task retries on, tuned for many tiny jobs."""
     warehouse = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    spark_settings = SparkSettings(driver_memory="2g", shuffle_partitions=2, conf=_QUICK | warehouse)
+    spark_settings = SparkSettings(driver_memory="2g", shuffle_partitions=2, conf=QUICK | warehouse)
     session = open_session(spark_settings, "tests")
     yield session
     session.stop()

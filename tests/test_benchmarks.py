@@ -4,7 +4,10 @@ Ratios at this size mean nothing and are not looked at. Ray's (P10) starts a clu
 """
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +27,12 @@ SLOW_TOY = {
     "P6a": lambda: scaling.p6a(examples=600, width=16, rounds=1),
     "P9": lambda: scaling.p9(examples=600, width=16, rounds=1),
 }
+IN_SPARK = (
+    "state.p1(events=5_000, users=200, rounds=1), carried.p2(events=4_000, users=200, rounds=1), "
+    "carried.p3(events=20_000, users=400, rounds=1), examples.p4b(events=5_000, users=100, rounds=1), "
+    "examples.p4c(users=500, events=10_000, rounds=1)"
+)
+"""Each opens a session of its own, so they run in a process of their own."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +55,15 @@ def held(name: str, results: list[Result]) -> None:
 @pytest.mark.parametrize("name", TOY)
 def test_a_benchmark_of_one_process_runs_and_its_answers_agree(name: str) -> None:
     held(name, TOY[name]())
+
+
+@pytest.mark.slow
+def test_benchmarks_of_spark_run_and_their_whole_rows_agree() -> None:
+    code = f"from tests.benchmarks import carried, examples, state\nfor each in ({IN_SPARK}): print(each[0].as_json())"
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert done.stdout.count("'id': 'P") == 5
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import item_versions
 from ltv_features.config import SparkSettings
 from ltv_features.contract import EVENTS, ITEMS, MICROS_PER_DAY, Table
 from ltv_features.cutoffs import midnight_us
@@ -51,7 +52,7 @@ def write_items(lake: Lake) -> None:
 def kernel_events(lake: Lake, number: int, *, users: int, days: int) -> DataFrame:
     """`number` events of `users` in the first `days`, as the kernel is given them."""
     rows = with_customers(events(lake, number, users=users, days=(0, days), salt=1), None)
-    return numbered(rows, lake.read(ITEMS.name))
+    return numbered(rows, item_versions(lake))
 
 
 def events(lake: Lake, number: int, *, users: int, days: tuple[int, int], salt: int, among: int = 0) -> DataFrame:
