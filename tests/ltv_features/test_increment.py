@@ -1,5 +1,7 @@
 """A night on top of an earlier one is, bit for bit, what building it from all events would be."""
 
+import os
+
 import pytest
 
 from ltv_features.contract import EVENTS, USERS
@@ -10,7 +12,8 @@ from tests.night_shop import ITEMS_THERE, USERS_THERE, Shop, commits
 
 pytestmark = pytest.mark.spark
 
-NIGHTS = 30
+NIGHTS = int(os.environ.get("LTV_TEST_NIGHTS", "6"))
+"""How many; each takes seconds, so the suite draws few."""
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def test_a_night_is_merged_on_top_of_the_one_before_and_late_rows_come_in(shop: 
 
 
 @pytest.mark.slow
-def test_thirty_random_nights_equal_rebuilds(shop: Shop) -> None:
+def test_random_nights_equal_rebuilds(shop: Shop) -> None:
     for night in range(2, 2 + NIGHTS):
         shop.events(shop.some_events(night))
         if shop.draw.random() < 0.3:
