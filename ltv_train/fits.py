@@ -168,11 +168,12 @@ def _expected_rows(fit: Fit, place: Place) -> int:
 
 def _tell(fit: Fit, learner: Learner, progress: _Progress, pace: Pace, number: int, finished: bool) -> None:
     row = progress.curve[-1]
+    validated = f", validation {row['validation_loss']:.4f}" if "validation_loss" in row else ""
     left = 0.0 if finished else 1 - learner.step / learner.recipe.steps
     log.info(
-        "%s, %s: epoch %d, step %d of %d, loss %.4f, validation %.4f, %s",
-        pace.place(number), fit.name, progress.epoch, learner.step, learner.recipe.steps, row["train_loss"],
-        row.get("validation_loss", math.nan), pace.line(number, left),
+        "%s, %s: epoch %d, step %d of %d, loss %.4f%s, %s",
+        pace.place(number), fit.name, progress.epoch, learner.step, learner.recipe.steps, row["train_loss"], validated,
+        pace.line(number, left),
     )  # fmt: skip
 
 

@@ -15,11 +15,14 @@ _WIDEST = 16
 
 
 class TokenEmbedding(nn.Module):
-    """[B, T, D] from the token fields of a batch; `vocabulary` names the rows of each categorical field."""
+    """[B, T, D] from the token fields of a batch; `vocabulary` names the rows of each categorical field.
+
+    Fields stand in the order of their names, whatever order the mapping has: a bundle's JSON keeps none.
+    """
 
     def __init__(self, vocabulary: Mapping[str, int], numeric: int, width: int) -> None:
         super().__init__()
-        told = {name: size for name, size in vocabulary.items() if size > _NOTHING_KNOWN}
+        told = {name: size for name, size in sorted(vocabulary.items()) if size > _NOTHING_KNOWN}
         self.tables = nn.ModuleDict(
             {name: nn.Embedding(size, embedding_width(size), padding_idx=0) for name, size in told.items()}
         )
