@@ -6,13 +6,11 @@ microseconds.
 """
 
 import csv
-import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -23,14 +21,13 @@ from pyspark.sql import functions as F
 from ltv_features.csv_records import LF, MAX_FIELD, records_in
 from ltv_features.errors import ContractBroken, InputMissing, LtvError
 from ltv_features.files import exists, join
+from ltv_features.json_records import objects_in
 from ltv_features.parsing import quoted
 from ltv_features.sources import SourceSettings
 
 CORRUPT = "_corrupt"
 """Extra raw column of text formats: the line as delivered where it does not fit the header or is not JSON."""
 
-MOST_AMBIGUOUS, LONGEST_LINE = 100, 4_096
-"""Lines of one file of JSON that may say a key twice, and as many signs of each as are kept."""
 READING = {
     # One task reads one text file, so that a row's place in its file is its place in the task.
     "spark.sql.files.maxPartitionBytes": str(1 << 60),
@@ -172,44 +169,9 @@ def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
 
 
 def _look_at_json(path: str) -> Delivered:
-    """Every top-level key of the file, in order of first appearance; lines that are not JSON are refused row by row.
-
-    So are lines that say a key twice, of which Spark would take the last, up to MOST_AMBIGUOUS in a file.
-    """
-    keys: dict[str, None] = {}
-    ambiguous: dict[int, str] = {}
-    good = rows = 0
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.lstrip().startswith("["):
-                raise ValueError(f"line {number} begins an array; JSON lines hold one object a line")
-            row, twice = _json_object(line)
-            if twice:
-                ambiguous[rows] = line.rstrip("\r\n")[:LONGEST_LINE]
-            if len(ambiguous) > MOST_AMBIGUOUS:
-                raise ValueError(f"line {number} says the key {twice!r} twice, like {MOST_AMBIGUOUS} lines before it")
-            rows += bool(line.strip())
-            keys.update(dict.fromkeys(row))
-            good += bool(row)
-    if rows and not good:
-        raise ValueError("no line of it is a JSON object")
-    return Delivered(path, _distinct(list(keys)), rows, ambiguous=ambiguous)
-
-
-def _json_object(line: str) -> tuple[dict[str, Any], str | None]:
-    """The line as an object, empty where it is none, and the first key that it says twice."""
-    twice: list[str] = []
-
-    def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        twice.extend(name for name in set(names) if names.count(name) > 1)
-        return dict(pairs)
-
-    try:
-        row = json.loads(line, object_pairs_hook=each_once)
-    except (ValueError, RecursionError):
-        return {}, None
-    return row if isinstance(row, dict) else {}, min(twice, default=None)
+        found = objects_in(stream)
+    return Delivered(path, _distinct(found.keys), found.rows, ambiguous=found.ambiguous)
 
 
 def _look_at_parquet(path: str) -> Delivered:

@@ -121,7 +121,7 @@ class PatientPool(thread_pool.ThreadPool):  # type: ignore[misc]
                 raise EmptyResultError
             try:
                 result = self._results_queue.get(timeout=POLL_SECONDS)
-            except Empty:
+            except Empty:  # nothing yet: look again whether the end has come
                 continue
             if isinstance(result, thread_pool.VentilatedItemProcessedMessage):
                 self._ventilated_items_processed += 1

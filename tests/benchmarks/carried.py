@@ -111,7 +111,7 @@ class PeakMemory:
                 try:
                     if "python" in process.name():
                         self.mib = max(self.mib, process.memory_info().rss / MIB)
-                except psutil.NoSuchProcess:
+                except psutil.NoSuchProcess:  # it ended while it was looked at: it holds nothing any more
                     continue
 
 

@@ -119,7 +119,7 @@ def cpu_seconds() -> float:
     for process in (here, *here.children(recursive=True)):
         try:
             spent = process.cpu_times()
-        except psutil.NoSuchProcess:
+        except psutil.NoSuchProcess:  # it ended meanwhile: its parent, which is here too, has reaped its seconds
             continue
         total += spent.user + spent.system + spent.children_user + spent.children_system
     return total

@@ -64,7 +64,7 @@ def test_killed_anywhere_and_run_again_equals_one_clean_run(
     clean.run()
     died = []
     for table in POINTS:
-        arm(monkeypatch, table)
+        arm(monkeypatch, table, after=True)
         try:
             torn.run()
         except Killed:
@@ -87,7 +87,7 @@ def test_a_commit_of_events_that_nobody_counted_again_is_counted_by_the_next_run
 ) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": ORDERS}})
     shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\nu2,2026-01-02,b2,s2,2\n")
-    arm(monkeypatch, "events")
+    arm(monkeypatch, "events", after=True)
     with pytest.raises(Killed):
         shop.run()
     monkeypatch.undo()
