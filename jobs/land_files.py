@@ -34,11 +34,12 @@ def main(run: Run) -> None:
     hold_something_before(lake, landings, run.as_of, earliest=settings.ingest.earliest_date)
     for landing in landings:
         land(lake, landing, landed_ts=landed_ts)
-        for digest, hop in unaccounted(lake, landing.name):
-            ledger.record(lake, job=JOB, as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=[hop])
-            if not hop.rows_in:
-                log.warning("source %s: the new files hold no row", landing.name)
         log.info("landed %s: %d new file(s), %d known", landing.name, len(landing.files), landing.known_files)
+    counted = list(unaccounted(lake, *(landing.name for landing in landings)))
+    hops = {digest: [hop for other, hop in counted if other == digest] for digest, _ in counted}
+    ledger.record_each(lake, job=JOB, as_of=run.as_of, run_id=run.run_id, hops=hops)
+    for empty in (hop for _, hop in counted if not hop.rows_in):
+        log.warning("%s: the new files hold no row", empty.name)
 
 
 if __name__ == "__main__":

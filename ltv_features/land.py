@@ -123,20 +123,21 @@ def land_anew(lake: Lake, name: str, source: SourceSettings) -> None:
     _append(lake, name, source, [present(lake.spark, source.path)], datetime.now(UTC), whole=True)
 
 
-def unaccounted(lake: Lake, name: str) -> Iterator[tuple[str, ledger.Hop]]:
-    """The landings of a source, oldest first, that the ledger does not know yet: digest of the files, and account.
+def unaccounted(lake: Lake, *names: str) -> Iterator[tuple[str, ledger.Hop]]:
+    """The landings of these sources, oldest first, that the ledger does not know: digest of the files, and account.
 
     Rows were counted in the files without Spark, and noted with the commit; what was committed is counted in the table.
     """
-    table = raw_table(name)
-    landings = [landed for note in lake.notes(table) if (landed := note.get(_LANDED))]
     known = ledger.digests(lake, job=JOB)
-    for landed in reversed(landings):
-        digest = digest_of(JOB, sorted(landed))
-        if digest in known:
-            continue
-        committed = lake.read(table).where(F.col("_file_sha256").isin(list(landed))).count()
-        yield digest, ledger.Hop(f"{name}: files to {table}", sum(landed.values()), committed)
+    for name in names:
+        table = raw_table(name)
+        landings = [landed for note in lake.notes(table) if (landed := note.get(_LANDED))]
+        for landed in reversed(landings):
+            digest = digest_of(JOB, sorted(landed))
+            if digest in known:
+                continue
+            committed = lake.read(table).where(F.col("_file_sha256").isin(list(landed))).count()
+            yield digest, ledger.Hop(f"{name}: files to {table}", sum(landed.values()), committed)
 
 
 def _known_digests(lake: Lake, table: str) -> set[str]:

@@ -53,22 +53,30 @@ def open_session(settings: SparkSettings, app: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app)
+    jars = os.environ.get("LTV_JARS", "")
     options = {**_DELTA, **_SAFE, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
     if "SPARK_ENV_LOADED" not in os.environ:  # started by python, not by spark-submit
         options |= {**_LOCAL, "spark.driver.memory": settings.driver_memory}
+        options |= _jars(settings.master, jars)
         builder = builder.master(settings.master)
     for key, value in (options | settings.conf | _UTC).items():
         builder = builder.config(key, value)
-    jars = os.environ.get("LTV_JARS", "")
-    if jars:
-        builder = builder.config("spark.jars", jars)
-    else:
+    if not jars:
         from delta import configure_spark_with_delta_pip
 
         builder = configure_spark_with_delta_pip(builder)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _jars(master: str, jars: str) -> dict[str, str]:
+    """One JVM has them on its class path, where its archive of classes knows them; other machines are sent them."""
+    if not jars:
+        return {}
+    if master.startswith("local") and not master.startswith("local-cluster"):
+        return {"spark.driver.extraClassPath": jars.replace(",", os.pathsep)}
+    return {"spark.jars": jars}
 
 
 @contextmanager

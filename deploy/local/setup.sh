@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes everything that this checkout needs to run: .venv with the pinned packages, a Java, two Delta jars.
+# Makes everything that this checkout needs to run: .venv with the pinned packages, a Java, two Delta jars, and an
+# archive that lets Spark start quickly.
 # Safe to call again: when nothing changed it only looks (under a second).
 # Exit codes: 3 = something must be installed first (one line says what), 1 = a step failed.
 set -euo pipefail
@@ -158,6 +159,33 @@ fetch_jars() {
     rm -rf -- "$work"
 }
 
+# ---- the classes of Spark, as Java has them in memory ----
+
+# What an archive is good for: these packages, this Java.
+archive_stamp() {
+    local home
+    home="$(cat -- "$VENV/java_home")"
+    printf '%s %s %s' "$WANTED" "$home" "$("$home/bin/java" -version 2>&1 | sha256sum | cut -d' ' -f1)"
+}
+
+# Reading and verifying twenty thousand classes is most of what a small Spark job does. Without the archive everything
+# works, only later.
+make_archive() {
+    local stamp="$1" started=$SECONDS
+    say "keeping Spark's classes as Java has them in memory (0.2 GB)"
+    rm -f -- "$VENV/spark.jsa" "$VENV/spark.jsa.part"
+    mkdir -p -- "$VENV/spark"
+    # shellcheck source=env.sh
+    if (source "$ROOT/deploy/local/env.sh" &&
+        quietly "$PYTHON" "$ROOT/deploy/local/spark_classes.py" "$VENV/spark.jsa.part") && [ -s "$VENV/spark.jsa.part" ]; then
+        mv -- "$VENV/spark.jsa.part" "$VENV/spark.jsa"
+        say "kept in $((SECONDS - started)) s"
+    else
+        say "this Java made no archive of them: Spark starts all the same, more slowly"
+    fi
+    printf '%s\n' "$stamp" >"$VENV/spark.jsa.stamp" # either way it is not tried again
+}
+
 # ---- in order ----
 
 [ $# -eq 0 ] || fail 2 "usage: bash deploy/local/setup.sh (no arguments)"
@@ -170,4 +198,6 @@ if [ "$(cat -- "$STAMP" 2>/dev/null || true)" != "$WANTED" ] || ! [ -x "$PYTHON"
 fi
 need_java
 (have_jars "$VENV/jars") || fetch_jars
+STAMP_OF_ARCHIVE="$(archive_stamp)"
+[ "$(cat -- "$VENV/spark.jsa.stamp" 2>/dev/null || true)" = "$STAMP_OF_ARCHIVE" ] || make_archive "$STAMP_OF_ARCHIVE"
 say "ready: $("$PYTHON" --version), Java at $(cat -- "$VENV/java_home")"
