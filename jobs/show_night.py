@@ -1,4 +1,4 @@
-"""Prints what a night came to: rows in, users scored, the model against baselines, and where report and export lie."""
+"""Prints what the last published night came to: rows, users, the model against baselines, and where its files lie."""
 
 from jobs._entry import Run, start
 from ltv_features import files
@@ -12,17 +12,19 @@ NEEDS_SPARK = True
 
 
 def main(run: Run) -> None:
-    """Reads tables and manifests only; prints to standard output."""
-    lake, root, night = run.lake, run.settings.lake.root, str(run.as_of)
-    row = nights.published(lake, run.as_of)
-    if row is None:
-        raise InputMissing(f"night {night} is not published; next: deploy/local/run.sh for that date")
+    """The newest night up to `--as-of`. Reads tables and manifests only; prints to standard output."""
+    lake, root = run.lake, run.settings.lake.root
+    last = nights.last_published(lake, run.as_of)
+    row = nights.published(lake, last) if last else None
+    if last is None or row is None:
+        raise InputMissing(f"no night up to {run.as_of} is published; next: deploy/local/run.sh for a date")
+    night = str(last)
     landed = lake.read("ledger").where("job = 'land_files'").collect()
     print(f"night {night}")
     print(f"  rows landed    {sum(hop['rows_in'] for hop in landed):>12,}")
     print(f"  users scored   {row['eligible_users']:>12,}")
     if lake.exists(OUTCOMES.name):
-        happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(run.as_of)).collect()]
+        happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(last)).collect()]
         print("\n  users with an order before the night, of whom every candidate spoke:")
         print("  what happened    days    Gini  Spearman  MAE (median)  top decile")
         for one in outcomes.measured(happened):

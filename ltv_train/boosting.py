@@ -24,9 +24,10 @@ from ltv_train.trees import Offset, features
 Floats = npt.NDArray[np.float64]
 Models = dict[str, lightgbm.Booster]
 _LEAST = 1e-6
-_SHORT = 0.2
-"""Quantiles take this share of the trees, each a longer step by as much: at two past origins of a grocery panel the
-pinball losses are within .6 % of those of all trees, better as often as worse, for a fifth of the time."""
+_SHORT, _HALF = 0.2, 0.5
+"""Quantiles and medians take a fifth of the trees, means half, each a longer step by as much. At two past origins of a
+grocery panel the pinball losses stay within .6 %, the error of the median within .3 %, the Gini within .0007 of those
+of all trees, better as often as worse, in 45 % of the time. Hazards take all: their AUC fell by .001 with fewer."""
 
 
 def fit_boosters(
@@ -91,7 +92,7 @@ class _Horizon:
         spend = self.seen.spend / offset.money_scale_minor
         own: dict[str, Any] = {"objective": "tweedie", "tweedie_variance_power": self.settings.tweedie_power}
         own |= {"boost_from_average": False}
-        return train(self.data, spend, self.weight, own, self._way(seed), start=start)
+        return train(self.data, spend, self.weight, own, self._way(seed), start=start, share=_HALF)
 
     def median(self, offset: Offset, means: list[lightgbm.Booster]) -> lightgbm.Booster:
         """The median as a share of the mean."""
@@ -99,7 +100,7 @@ class _Horizon:
         mean = np.maximum(offset.mean_minor(start, means, self.x[self.seen.rows]), _LEAST)
         weight = self.weight * mean / mean.mean()
         share, own = self.seen.spend / mean, {"objective": "regression_l1"}
-        return train(self.data, share, weight, own, self._way(self.seed))
+        return train(self.data, share, weight, own, self._way(self.seed), share=_SHORT)
 
     def quantile(self, level: float) -> lightgbm.Booster:
         """A quantile as a multiple of the anchor."""

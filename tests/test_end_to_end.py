@@ -1,5 +1,6 @@
 """The whole path on a tiny shop: every arrow, twice; and nothing from the future."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_the_second_run_adds_no_row_and_no_version(spark, shop):
 
 def test_a_night_is_shown_with_its_numbers_and_where_its_files_lie(spark, shop, capsys):
     config, lake = shop
-    night(spark, config, jobs=(show_night,))
+    show_night.main(Run(settings_of(config), AS_OF + timedelta(40), "later", spark))  # the last one until then
     told = capsys.readouterr().out
     landed = sum(lake.read(name).count() for name in ("raw_orders", "raw_views"))
     lines = {tuple(line.split()) for line in told.splitlines()}

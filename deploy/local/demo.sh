@@ -36,18 +36,18 @@ fi
 DOING="the night"
 child bash "$HERE/run.sh" --config "$CONFIG" --as-of "$AS_OF"
 
-# Afterwards, and only now: the published scores and every candidate against what happened.
-# If it fails, its exit code is passed on once the table below has been shown.
+# Afterwards, and only now: the published scores and every candidate against what happened; then the short table, and
+# where the report and the export lie. If judging fails, its exit code is passed on once the table has been shown.
 FAILED=0
+ASKED=(--config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER")
 started=$SECONDS
 DOING="monitor"
-printf '\n== outcome: monitor\n'
-child python -m jobs monitor --config "$CONFIG" --as-of "$LATER" --run-id "monitor-$LATER" || FAILED=$?
-printf '== outcome: done in %d s\n' "$((SECONDS - started))"
-[ "$FAILED" -eq 0 ] || printf 'demo: monitor ended with exit code %d\n' "$FAILED" >&2
-
-# The short table, and where the report and the export lie.
-printf '\ndemo: %d s in all\n\n' "$SECONDS"
-DOING="show_night"
-child python -m jobs show_night --config "$CONFIG" --as-of "$AS_OF" --run-id "show-$AS_OF"
+printf '\n== outcome: monitor show_night\n'
+child python -m jobs monitor show_night "${ASKED[@]}" || FAILED=$?
+if [ "$FAILED" -ne 0 ]; then
+    printf 'demo: monitor ended with exit code %d\n' "$FAILED" >&2
+    DOING="show_night"
+    child python -m jobs show_night "${ASKED[@]}"
+fi
+printf '== outcome: done in %d s\n\ndemo: %d s in all\n' "$((SECONDS - started))" "$SECONDS"
 exit "$FAILED"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from joblib import parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 
@@ -68,7 +69,8 @@ def importance(
     if used and np.isfinite(gini):
         own = np.tile(np.arange(len(examples))[:, None], (1, len(used)))
         asked = _Dealt(predictor, examples, tuple(used.values()))
-        made = permutation_importance(asked, own, spend, scoring=_gini, n_repeats=repeats, random_state=seed)
+        with parallel_config(backend="threading", n_jobs=-1):  # predicting leaves Python's lock to the others
+            made = permutation_importance(asked, own, spend, scoring=_gini, n_repeats=repeats, random_state=seed)
         lost |= dict(zip(used, made.importances_mean.tolist(), strict=True))
         spread |= dict(zip(used, made.importances_std.tolist(), strict=True))
     order = sorted(lost, key=lambda name: -lost[name])

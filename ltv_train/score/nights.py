@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from pyspark.sql import functions as F
+
 from ltv_features import contract
 from ltv_features.as_of import on_night
 from ltv_features.errors import GateHeld
@@ -43,3 +45,12 @@ def published(lake: Lake, night: date) -> Mapping[str, Any] | None:
         return None
     row = lake.read(contract.NIGHTS.name).where(on_night(night)).first()
     return row.asDict() if row is not None else None
+
+
+def last_published(lake: Lake, day: date) -> date | None:
+    """The newest night on or before `day` that was published; None when there is none."""
+    if not lake.exists(contract.NIGHTS.name):
+        return None
+    until = lake.read(contract.NIGHTS.name).where(F.col("as_of") <= F.lit(day))
+    found: date | None = until.agg(F.max("as_of")).collect()[0][0]
+    return found
