@@ -60,6 +60,8 @@ def _again(
     digest = digest_of(JOB, kind, lake.table_id(QUARANTINE.name), lake.version(QUARANTINE.name), delivery.mapping)
     app = f"{JOB}/{delivery.source}/{digest}"
     whence = replace(delivery, app=app, version=1)
+    if kind == "links":
+        whence = replace(whence, ingested=0)  # links of a replay of the same mark that was killed are made again
     sieved = SIEVES[kind](lake, settings, whence, Arrived(there, held.count() - there.count()))
     named = {"job": JOB, "input_digest": digest, "run_id": run_id}
     if kind == "events":

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: one Spark session for the whole run, a fresh lake for each test."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ settings.register_profile("ltv", deadline=None)  # a machine that others use may
 settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {JAVA}"  # of jobs that tests start
 QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "spark.driver.extraJavaOptions": JAVA,
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",

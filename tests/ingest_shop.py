@@ -1,5 +1,7 @@
 """A shop that delivers files to an empty lake, for tests of ingest."""
 
+import copy
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,18 @@ class Shop:
         self.settings = FeatureConfig.model_validate(
             {"lake": {"root": lake.root}, "shop": shop, "sources": sources, "ingest": limits}
         )
+
+    def copied(self, lake: Lake, folder: Path) -> "Shop":
+        """The same shop with tables and files of its own, in `lake` and `folder`, of which nothing may be there yet."""
+        shutil.copytree(self.lake.root, lake.root)
+        shutil.copytree(self.folder, folder)
+        said = self.settings.model_dump()
+        said["lake"]["root"] = lake.root
+        for name, source in said["sources"].items():
+            source["path"] = str(folder / name)
+        other = copy.copy(self)
+        other.lake, other.folder, other.settings = lake, folder, FeatureConfig.model_validate(said)
+        return other
 
     def deliver(self, source: str, text: str, landed: datetime = datetime(2026, 1, 31, tzinfo=UTC)) -> None:
         folder = self.folder / source

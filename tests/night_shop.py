@@ -1,6 +1,8 @@
 """A shop whose tables are written directly, night by night, for tests of what a night adds."""
 
+import copy
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,6 +31,13 @@ class Shop:
         self.lake, self.draw, self.written = lake, random.Random(seed), 0
         self.items(dict.fromkeys(ITEMS_THERE, 1))
         self.profiles([])
+
+    def copied(self, lake: Lake) -> "Shop":
+        """The same shop with tables of its own, in `lake`, of which nothing may be there yet."""
+        shutil.copytree(self.lake.root, lake.root)
+        other = copy.copy(self)
+        other.lake, other.draw = lake, copy.deepcopy(self.draw)
+        return other
 
     def event(self, user: str, when: float, kind: str = "purchase", **facts: Any) -> Row:
         """An event `when` days after FIRST."""

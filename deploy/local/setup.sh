@@ -175,8 +175,9 @@ make_archive() {
     say "keeping Spark's classes as Java has them in memory (0.2 GB)"
     rm -f -- "$VENV/spark.jsa" "$VENV/spark.jsa.part"
     mkdir -p -- "$VENV/spark"
+    # of a shell that sourced env.sh before, the options that name the former archive would still be there
     # shellcheck source=env.sh
-    if (source "$ROOT/deploy/local/env.sh" &&
+    if (unset SPARK_CONF_DIR SPARK_SUBMIT_OPTS && source "$ROOT/deploy/local/env.sh" &&
         quietly "$PYTHON" "$ROOT/deploy/local/spark_classes.py" "$VENV/spark.jsa.part") && [ -s "$VENV/spark.jsa.part" ]; then
         mv -- "$VENV/spark.jsa.part" "$VENV/spark.jsa"
         say "kept in $((SECONDS - started)) s"

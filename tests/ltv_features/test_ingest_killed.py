@@ -52,15 +52,13 @@ def tables_of(shop: Shop) -> dict[str, list[str]]:
 def test_killed_anywhere_and_run_again_equals_one_clean_run(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = Lake(lake.spark, str(tmp_path / "clean"))
-    clean = Shop(root, tmp_path / "of clean", {name: dict(source) for name, source in SOURCES.items()})
-    torn = Shop(lake, tmp_path / "of torn", {name: dict(source) for name, source in SOURCES.items()})
-    for shop in (clean, torn):
-        for source, text in FIRST.items():
-            shop.deliver(source, text)
-        shop.run()
-        for source, text in SECOND.items():
-            shop.deliver(source, text, landed=LATER)
+    clean = Shop(lake, tmp_path / "of clean", {name: dict(source) for name, source in SOURCES.items()})
+    for source, text in FIRST.items():
+        clean.deliver(source, text)
+    clean.run()
+    for source, text in SECOND.items():
+        clean.deliver(source, text, landed=LATER)
+    torn = clean.copied(Lake(lake.spark, str(tmp_path / "torn")), tmp_path / "of torn")
     clean.run()
     died = []
     for table in POINTS:

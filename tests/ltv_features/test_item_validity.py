@@ -59,4 +59,5 @@ def test_nights_that_go_on_equal_a_rebuild_whenever_a_dated_version_arrives(lake
         # of yesterday, which touches what was folded already; of tomorrow; of the day
         shop.items({ITEMS_THERE[night % 5]: night + 1}, midnight + timedelta(night + (-1.5, 1.0, 0.0)[night % 3]))
         shop.night(night)
-        shop.hold(night)
+        if night in (3, 5):
+            shop.hold(night)

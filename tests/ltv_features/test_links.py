@@ -57,12 +57,10 @@ def test_the_night_that_learns_of_a_link_takes_the_visitors_past_in(lake: Lake) 
     shop = Shop(lake)
     shop.events([shop.event("u1", 0.5), shop.event("u2", 0.5), shop.visit("v", 0.2), shop.visit("w", 0.2)])
     shop.night(1)
-    shop.hold(1)
     assert {row.user_id for row in lake.read("user_state").collect()} == {"u1", "u2"}
     shop.events([shop.visit("v", 1.5), shop.event("u1", 1.6, "view")])
     shop.links([("v", "u1", 2.0)])
     shop.night(2)  # the link holds from this midnight on
-    shop.hold(2)
     assert views_of(lake, "u1", 2) == 1
     shop.night(3)
     shop.hold(3)

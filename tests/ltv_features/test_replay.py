@@ -11,6 +11,7 @@ from ltv_features.errors import InputMissing
 from ltv_features.replay import replay
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY, HEADER, ORDERS, Shop
+from tests.killing import Killed, arm
 
 pytestmark = pytest.mark.spark
 
@@ -97,6 +98,28 @@ def test_killed_between_events_and_quarantine_a_second_replay_only_clears(
     assert (shop.lake.version("events"), shop.column("quarantine", "row_number")) == (events, [3])
     hops = [row for row in shop.lake.read("ledger").collect() if row["hop"] == "orders: replay"]
     assert [(row["rows_in"], row["rows_out"]) for row in hops] == [(4, 3)]
+
+
+def test_links_of_a_replay_that_was_killed_are_no_repetitions(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signups = {"event_type": "signup", "history": True, "columns": {"user": "who", "time": "when"}}
+    links = {"visitor": "cookie", "user": "who", "time": "linked"}
+    shop = Shop(lake, tmp_path, {"logins": {"events": signups, "links": links}})
+    lines = ["u1,2026-01-01,c1,2026-01-01", "u2,2026-01-02,c2,02.01.2026", "u3,2026-01-03,c3,never"]
+    shop.deliver("logins", "\n".join(["who,when,cookie,linked", *lines, ""]))
+    shop.run()
+    changed = shop.settings.model_dump()
+    changed["sources"]["logins"]["links"]["time_formats"] = ["dd.MM.yyyy"]
+    shop.settings = FeatureConfig.model_validate(changed)
+    arm(monkeypatch, "links", after=True)
+    with pytest.raises(Killed):
+        replay(lake, shop.settings, "logins", as_of=DAY, run_id="r")
+    monkeypatch.undo()
+    (hop,) = replay(lake, shop.settings, "logins", as_of=DAY, run_id="r")
+    assert told(hop) == (2, 1, {"quarantined": 1})
+    assert shop.column("links", "visitor_id", "user_id") == [("c1", "u1"), ("c2", "u2")]
+    assert shop.column("quarantine", "row_number") == [2]
 
 
 def test_rows_that_wait_to_be_ingested_are_in_the_way_of_a_replay(shop: Shop) -> None:

@@ -61,10 +61,10 @@ def test_trials_run_side_by_side_and_the_settings_as_they_were_are_among_them(tm
         folder, rows = write_world(tmp_path / str(seed), users=320, seed=seed)
         usual = NetworkSettings(hidden=16, batch_size=128, steps=9, learning_rate=1e-5)
         fits.append(NetworkFit(f"lstm {seed}", folder, usual, some_encoding(rows), some_anchors(), 1))
-    space = SearchSettings(trials=3, learning_rate=[1e-2, 3e-2], hidden=[16, 32], encoder=["gru", "mlp"])
+    space = SearchSettings(trials=2, learning_rate=[1e-2, 3e-2], hidden=[16, 32], encoder=["gru", "mlp"])
     settings = RaySettings(workers=2)
     found = run_search(fits, space, ray_settings=settings, storage_path=str(tmp_path / "runs"), run_name="search")
-    assert [bool(trial.changed) for trial in found.trials] == [False, True, True, True]
+    assert [bool(trial.changed) for trial in found.trials] == [False, True, True]
     assert all(len(trial.losses) == 2 and 1 <= trial.epochs <= 3 for trial in found.trials)
     assert {"learning_rate", "hidden", "encoder"} == set(found.trials[1].changed)
     assert found.trials[found.adopted].loss < found.trials[0].loss, "a hundred times the usual rate learns more"
