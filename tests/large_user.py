@@ -18,7 +18,7 @@ from ltv_features.contract import EVENTS
 from ltv_features.features import Night
 from ltv_features.increment import inputs_of
 from ltv_features.kept import ITEMS_BOUGHT, KEPT, STATES
-from ltv_features.schemas import conform, spark_schema
+from ltv_features.schemas import spark_schema
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
 from tests.night_shop import FIRST, Shop
@@ -81,7 +81,7 @@ def _write_events(lake: Lake) -> None:
     rows = lake.spark.range(EVENTS_OF_USER, numPartitions=4)
     kinds = {field.name: field.dataType for field in spark_schema(EVENTS)}
     rows = rows.select(*[said.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in kinds.items()])
-    lake.append(conform(rows, EVENTS), EVENTS.name, app="large", version=1, partition_by=EVENTS.partition_by)
+    lake.append(rows, EVENTS.name, app="large", version=1, partition_by=EVENTS.partition_by)
 
 
 def _limit(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,6 @@
-"""Uses most of what a night uses of Spark and Delta once, so that Java can keep the classes: FILE as its argument.
+"""Does once each kind of work that a night does with Spark and Delta, so that Java can keep the classes in FILE.
 
-Run by setup.sh. Java writes the archive when it ends.
+Run by setup.sh: spark_classes.py FILE. Java writes the archive when it ends.
 """
 
 import sys

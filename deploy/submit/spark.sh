@@ -14,13 +14,13 @@ export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 # Loopback for a local master, so that nothing of the driver listens elsewhere.
 MASTER="${SPARK_MASTER:-local[2,4]}"
 CONF=(--conf spark.ui.enabled=false)
-JARS=()
-if [ -n "${LTV_JARS:-}" ]; then JARS=(--jars "$LTV_JARS"); fi
-case "$MASTER" in local*)
-    CONF+=(--conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1)
-    # One JVM: the jars on its own class path, where the archive of classes that setup.sh made knows them.
-    if [ -n "${LTV_JARS:-}" ]; then JARS=(--driver-class-path "${LTV_JARS//,/:}"); fi ;;
-esac
+case "$MASTER" in local*) CONF+=(--conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1) ;; esac
+if [ -n "${LTV_JARS:-}" ]; then
+    case "$MASTER" in
+        local | local\[*) CONF+=(--driver-class-path "${LTV_JARS//,/:}") ;; # one JVM, whose archive of classes knows them there
+        *) CONF+=(--jars "$LTV_JARS") ;;
+    esac
+fi
 
 SUBMIT="$("$PYTHON" -c 'import pyspark, os; print(os.path.join(os.path.dirname(pyspark.__file__), "bin", "spark-submit"))')"
-exec "$SUBMIT" --master "$MASTER" "${CONF[@]}" "${JARS[@]}" "$ROOT/jobs/$1.py" "${@:2}"
+exec "$SUBMIT" --master "$MASTER" "${CONF[@]}" "$ROOT/jobs/$1.py" "${@:2}"
