@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobs._signals import Signals
 from ltv_features.config import FeatureConfig
-from ltv_features.errors import LtvError, hold, said_in
-from ltv_features.strict import load
+from ltv_features.errors import ConfigError, LtvError, hold, said_in
+from ltv_features.strict import read
 from ltv_train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def start(main: Main, *, needs_spark: bool, ahead: Ahead | None = None, argv: Se
 def run_jobs(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace) -> int:
     """Runs jobs in order with one session and returns the first failure's exit code, else 0.
 
-    They are asked for, and so imported, once the command line and the configuration are known to be right.
+    They are asked for, and so imported, once the command line is known to be right.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stdout)
     for library in ("py4j", "faiss"):
@@ -94,9 +94,8 @@ def run_jobs(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace) 
 
 
 def _run_all(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace, signals: Signals) -> None:
-    settings, spark = load(arguments.config, Settings), None
-    jobs = named()
-    hold([problem for job in jobs if job.ahead for problem in job.ahead(settings)])
+    settings, jobs = _looked_over(named, arguments.config)
+    spark = None
     try:
         if any(job.needs_spark for job in jobs):
             from ltv_features.session import open_session
@@ -109,6 +108,19 @@ def _run_all(named: Callable[[], Sequence[Job]], arguments: argparse.Namespace, 
     finally:
         if spark is not None and signals.received is None:
             spark.stop()
+
+
+def _looked_over(named: Callable[[], Sequence[Job]], config: str) -> tuple[Settings, Sequence[Job]]:
+    """The configuration and the jobs, if nothing is wrong with them that can be seen in an instant."""
+    settings, problems = read(config, Settings)
+    if settings is None:
+        raise ConfigError(config, problems)
+    jobs = named()
+    ahead = [problem for job in jobs if job.ahead for problem in job.ahead(settings)]
+    if problems:
+        raise ConfigError(config, [*problems, *map(str, ahead)])
+    hold(ahead)
+    return settings, jobs
 
 
 def flags(prog: str = "python -m jobs") -> argparse.ArgumentParser:

@@ -33,7 +33,7 @@ def main(run: Run) -> None:
     night.done()
     ledger.record(lake, job="build_features", as_of=run.as_of, input_digest=digest, run_id=run.run_id, hops=hops)
     for hop in hops:
-        log.info("%s: %s rows in, %s out", hop.name, f"{hop.rows_in:,}", f"{hop.rows_out:,}")
+        log.info("%s: %s in, %s out", hop.name, f"{hop.rows_in:,}", f"{hop.rows_out:,}")
 
 
 def made_from(inputs: Inputs, as_of: date) -> str:

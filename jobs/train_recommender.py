@@ -22,8 +22,7 @@ def main(run: Run) -> None:
         raise InputMissing(f"shards as of {run.as_of} are not at {shards}; next: python -m jobs build_examples")
     manifest = files.read_json(top)
     if not manifest["basket"]:
-        log.info("no source has items: there will be no recommendations")
-        return
+        return  # recommend_items says so
     code = code_of(train_recommender.__module__)
     digest = digest_of("train_recommender", manifest["input_digest"], settings.recommend, code)
     folder = files.join(root, "training", run.as_of.isoformat(), "recommender")

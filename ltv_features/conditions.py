@@ -50,6 +50,7 @@ class Limits:
     currency: str
     max_minor: int
     has_rates: bool = False
+    priced_by_unit: bool = False
     zero_amount_is_bad: bool = False
     refuse_blank: tuple[str, ...] = ()
     fill_blank: tuple[str, ...] = ()
@@ -141,6 +142,15 @@ def blank(fact: str) -> Condition:
         return is_of(*TYPES_WITH[fact]) & (F.col(COLUMN_OF[fact]).isNull() if is_id else ~F.col(f"_given_{fact}"))
 
     return condition
+
+
+def no_quantity(limits: Limits) -> Column | None:
+    """A blank that the shop refuses, or one beside the price of a unit: of how many nobody knows."""
+    refused = blank("quantity")(limits)
+    if not limits.priced_by_unit:
+        return refused
+    unpriced = ~F.col("_given_quantity") & unreadable("amount_minor")(limits)
+    return unpriced if refused is None else refused | unpriced
 
 
 def filled(fact: str) -> Condition:

@@ -1,13 +1,13 @@
 """The settings of this package: one frozen pydantic model a section."""
 
-import difflib
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from ltv_features.sources import SourceSettings
-from ltv_features.strict import Place, Section
+from ltv_features.strict import Place, Section, nearest
 
 
 class LakeSettings(Section):
@@ -44,20 +44,21 @@ def _a_day(text: str) -> str:
     return text
 
 
+def _of_every_year(text: str) -> str:
+    _a_day(f"2026-{text}")  # a year without a leap day: the 29th of February is no day of every year
+    return text
+
+
 class NamedPeriod(Section):
     """A period of the calendar that is a horizon of its own: it begins on a day of every year, or on stated dates."""
 
-    every_year: Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")] | None = None
+    every_year: Annotated[str, Field(pattern=r"^\d{2}-\d{2}$"), AfterValidator(_of_every_year)] | None = None
     on: list[Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_a_day)]] = []
     days: Annotated[int, Field(ge=1, le=366)]
 
-    @model_validator(mode="after")
-    def _one_way(self) -> "NamedPeriod":
+    def wrong(self) -> Iterator[str]:
         if (self.every_year is None) == (not self.on):
-            raise ValueError("give either every_year = 'MM-DD' or on = ['YYYY-MM-DD', ...], not both or none")
-        if self.every_year:
-            _a_day(f"2026-{self.every_year}")  # a year without a leap day: the 29th of February is no day of every year
-        return self
+            yield "give either every_year = 'MM-DD' or on = ['YYYY-MM-DD', ...], not both or none"
 
     def begins(self, year: int) -> list[date]:
         """The days of that year on which it begins."""
@@ -83,17 +84,11 @@ class ShopSettings(Section):
     lifetime_years: Annotated[float, Field(gt=0)] = 3.0
     named_periods: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], NamedPeriod] = {}
 
-    @model_validator(mode="after")
-    def _free_names(self) -> "ShopSettings":
+    def wrong(self) -> Iterator[str]:
         if "discounted" in self.named_periods:
-            raise ValueError("named_periods: 'discounted' is the name of another score column; next: choose another")
-        return self
-
-    @model_validator(mode="after")
-    def _ascending(self) -> "ShopSettings":
+            yield "named_periods: 'discounted' is the name of another score column; next: choose another"
         if self.horizons_days != sorted(set(self.horizons_days)):
-            raise ValueError("horizons_days must rise without repeats")
-        return self
+            yield f"horizons_days must rise without repeats (got {self.horizons_days})"
 
     @property
     def periods_days(self) -> list[tuple[int, int]]:
@@ -145,14 +140,10 @@ class FeatureConfig(Section):
     ingest: IngestSettings = IngestSettings()
     examples: ExampleSettings = ExampleSettings()
 
-    @model_validator(mode="after")
-    def _named_sources(self) -> "FeatureConfig":
+    def wrong(self) -> Iterator[str]:
         named = {f"sources.{name}.lookup.source": s.lookup.source for name, s in self.sources.items() if s.lookup}
         if self.shop.rates:
             named["shop.rates.source"] = self.shop.rates.source
         for place, source in named.items():
             if source not in self.sources:
-                near = difflib.get_close_matches(source, self.sources, n=1, cutoff=0.5)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"{place}: no source {source!r}{hint}")
-        return self
+                yield f"{place}: no source {source!r}{nearest(source, self.sources)}"

@@ -6,6 +6,7 @@ nothing twice, and what a run that never came to its end wrote gives way to the 
 between.
 """
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
@@ -24,6 +25,8 @@ from ltv_features.sieved import KINDS, Kind, Sieved
 from ltv_features.tables import Lake
 from ltv_features.unit import fix_unit
 from ltv_features.written import append_events, write_items, write_links, write_users
+
+log = logging.getLogger("ltv")
 
 
 def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afresh: Collection[str] = ()) -> list[Hop]:
@@ -57,6 +60,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
         fix_unit(lake.root, settings.shop)
         mark(lake, [delivery for delivery in new if settings.sources[delivery.source].events is None])
         for each in sieved["events"]:
+            log.info("writing %s events of %s", f"{each.counts.get(KEPT, 0):,}", each.source)
             append_events(lake, each)
         recount_events(lake, as_of=as_of, run_id=run_id)
     finally:
@@ -74,6 +78,7 @@ def _sieve(lake: Lake, settings: FeatureConfig, new: list[Delivery]) -> dict[Kin
     for delivery in new:
         came = arrived(lake, delivery)
         for kind in _kinds(settings, delivery.source):
+            log.info("reading %s of %s", kind, delivery.source)
             sieved[kind].append(SIEVES[kind](lake, settings, delivery, came))
     return sieved
 

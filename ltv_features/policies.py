@@ -1,13 +1,11 @@
 """What a shop wishes for rows that are neither wrong nor right: blank values, and values above a limit of its own."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ltv_features.strict import Section
-
-CAPPED = ("amount", "discount", "quantity", "dwell_seconds")
-"""The facts of an event that a shop may set a limit to."""
 
 
 class Cap(Section):
@@ -52,9 +50,7 @@ class Blank(Section):
     refuse: list[Literal["order", "quantity", "rating", "dwell_seconds", "promotion"]] = []
     fill: Fill = Fill()
 
-    @model_validator(mode="after")
-    def _one_way(self) -> "Blank":
+    def wrong(self) -> Iterator[str]:
         both = sorted({*self.refuse} & {*self.fill.model_dump(exclude_none=True)})
         if both:
-            raise ValueError(f"{', '.join(both)}: either refuse a blank value or fill it, not both")
-        return self
+            yield f"{', '.join(both)}: either refuse a blank value or fill it, not both"

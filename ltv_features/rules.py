@@ -29,6 +29,7 @@ from ltv_features.conditions import (
     late,
     negative,
     no_item,
+    no_quantity,
     structure,
     taken,
     too_late,
@@ -80,7 +81,7 @@ ERRORS: tuple[Rule, ...] = (
     Rule("item_missing", no_item, "no item"),
     Rule("order_missing", blank("order"), "no order, and blank.refuse wants one"),
     Rule("promotion_missing", blank("promotion"), "no promotion, and blank.refuse wants one"),
-    Rule("quantity_missing", blank("quantity"), "no quantity, and blank.refuse wants one"),
+    Rule("quantity_missing", no_quantity, "no quantity, and a price of units or blank.refuse wants one"),
     Rule("quantity_unreadable", unreadable("quantity"), "the quantity is no whole number"),
     Rule("quantity_absurd", lambda limits: F.abs("quantity") > MAX_QUANTITY, "more than a billion units"),
     Rule("quantity_negative", negative("quantity"), "a negative quantity, but not of a refund"),
@@ -127,7 +128,6 @@ NOTES = (
 )
 
 RULES = (*ERRORS, *WISHES)
-RULE_IDS = tuple(rule.id for rule in RULES)
 WISH_IDS = tuple(rule.id for rule in WISHES)
 
 

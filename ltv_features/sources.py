@@ -2,15 +2,15 @@
 
 import codecs
 import re
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.policies import Blank, Caps
-from ltv_features.strict import Place, Section
+from ltv_features.strict import Place, Section, nearest
 
 
 class Lookup(Section):
@@ -28,11 +28,9 @@ class Refunds(Section):
     by: Literal["type", "negative_quantity", "order_prefix"] = "type"
     prefix: str = ""
 
-    @model_validator(mode="after")
-    def _prefix(self) -> "Refunds":
+    def wrong(self) -> Iterator[str]:
         if (self.by == "order_prefix") != bool(self.prefix):
-            raise ValueError("prefix is needed by, and only by, by = 'order_prefix'")
-        return self
+            yield "prefix is needed by, and only by, by = 'order_prefix'"
 
 
 ENCODINGS = (
@@ -52,8 +50,7 @@ def _known_encoding(name: str) -> str:
     for known in ENCODINGS:
         if codecs.lookup(known).name == meant:
             return known
-    near = get_close_matches(name.upper(), [known.upper() for known in ENCODINGS], n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = nearest(name.upper(), [known.upper() for known in ENCODINGS])
     raise ValueError(f"not one of {', '.join(ENCODINGS)}{hint} (a byte order mark before UTF-8 is understood)")
 
 
@@ -88,6 +85,10 @@ class EventColumns(Section):
     dwell_seconds: str | None = None
     promotion: str | None = None
 
+    def wrong(self) -> Iterator[str]:
+        if self.amount and self.unit_price:
+            yield "give amount (of the line) or unit_price (times quantity), not both"
+
 
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
 """Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
@@ -111,6 +112,13 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
+def _known_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"unknown event type{nearest(name, EVENT_TYPES)}; known: {', '.join(EVENT_TYPES)}")
+    return name
+
+
+EventType = Annotated[str, AfterValidator(_known_type)]
 Pattern = Annotated[str, AfterValidator(_readable)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 
@@ -119,8 +127,8 @@ class EventMapping(Section):
     """Turns rows of a source into events."""
 
     columns: EventColumns
-    event_type: str | None = None
-    event_types: dict[str, str] = {}
+    event_type: EventType | None = None
+    event_types: dict[str, EventType] = {}
     time_formats: list[Pattern] = []
     time_zone: Zone = "UTC"
     decimal: Literal[".", ","] = "."
@@ -133,32 +141,18 @@ class EventMapping(Section):
     max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
     history: bool = False
 
-    @model_validator(mode="after")
-    def _types(self) -> "EventMapping":
+    def wrong(self) -> Iterator[str]:
         if (self.event_type is None) == (self.columns.event_type is None):
-            raise ValueError("give either event_type (a constant) or columns.event_type (a column), not both or none")
-        named = [*self.event_types.values(), *([self.event_type] if self.event_type else [])]
-        unknown = sorted(set(named) - set(EVENT_TYPES))
-        if unknown:
-            raise ValueError(f"unknown event types {unknown}; known: {', '.join(EVENT_TYPES)}")
-        if self.columns.amount and self.columns.unit_price:
-            raise ValueError("give amount (of the line) or unit_price (times quantity), not both")
-        return self
-
-    @model_validator(mode="after")
-    def _of_mapped_facts(self) -> "EventMapping":
-        """A policy for a value that no column brings is a slip of the pen."""
+            yield "give either event_type (a constant) or columns.event_type (a column), not both or none"
         mapped = {name for name, column in self.columns.model_dump(exclude={"discounts"}).items() if column}
         mapped |= {"discount"} if self.columns.discounts else set()
         mapped |= {"amount"} if self.columns.unit_price else set()
         spoken = {"caps": self.caps.model_dump(exclude_none=True), "blank.refuse": self.blank.refuse}
         spoken["blank.last_known"] = self.blank.last_known
         spoken["blank.fill"] = self.blank.fill.model_dump(exclude_none=True)
-        for section, facts in spoken.items():
-            unmapped = sorted({*facts} - mapped)
-            if unmapped:
-                raise ValueError(f"{section} speaks of {', '.join(unmapped)}, but no column is mapped to it")
-        return self
+        for section, facts in spoken.items():  # a policy for a value that no column brings is a slip of the pen
+            if unmapped := sorted({*facts} - mapped):
+                yield f"{section} speaks of {', '.join(unmapped)}, but no column is mapped to it"
 
 
 class UserMapping(Section):

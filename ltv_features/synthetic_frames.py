@@ -13,11 +13,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from ltv_features.synthetic import Account, Form, Shop, Shoppers, account_of, customers, expected_spend_minor, log
+from ltv_features.synthetic import Account, Form, Shop, Shoppers, account_of, expected_spend_minor, log
 from ltv_features.synthetic.delivery import customers_text, items_text, lines, log_text
 from ltv_features.synthetic.dirt import PLANTED
 from ltv_features.synthetic.draws import Ints
-from ltv_features.synthetic.logs import CUSTOMER_SCHEMA, LOG_SCHEMA
+from ltv_features.synthetic.logs import LOG_SCHEMA
 from ltv_features.synthetic.names import names
 
 BLOCK = 1_000
@@ -39,11 +39,6 @@ TRUTH_SCHEMA = pa.schema(
 def log_frame(spark: SparkSession, shop: Shop, *, partitions: int) -> DataFrame:
     """LOG_SCHEMA: the clean log with types, as a shop would deliver it in Parquet."""
     return _blocks(spark, shop, partitions, LOG_SCHEMA, lambda numbers: log(shop, numbers))
-
-
-def customers_frame(spark: SparkSession, shop: Shop, *, partitions: int) -> DataFrame:
-    """CUSTOMER_SCHEMA: the profiles."""
-    return _blocks(spark, shop, partitions, CUSTOMER_SCHEMA, lambda numbers: customers(shop, numbers))
 
 
 def truth_frame(spark: SparkSession, shop: Shop, day: float, horizon_days: float, *, partitions: int) -> DataFrame:

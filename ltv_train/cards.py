@@ -14,11 +14,12 @@ from ltv_train.manifest import Manifest
 
 @dataclass(frozen=True)
 class LogFacts:
-    """The log as of the night: first and last day with an event, events and users before it, events by type."""
+    """The log before the night: first and last day with an event, users, those with an order, events by type."""
 
     first_day: str
     last_day: str
     users: int
+    buyers: int
     events: Mapping[str, int]
 
 
@@ -32,7 +33,6 @@ class DataCard:
     cutoffs: tuple[str, ...]
     examples: Mapping[str, int]
     features: int
-    never_bought: int
     input_digest: str
 
 
@@ -57,7 +57,6 @@ def data_card(manifest: Manifest, run: Mapping[str, Any], log: LogFacts | None) 
         cutoffs=tuple(cutoff.date for cutoff in manifest.cutoffs),
         examples={split: manifest.examples(split) for split in manifest.splits},
         features=len(manifest.aggregates),
-        never_bought=int(manifest.never_bought["users"]),
         input_digest=manifest.input_digest,
     )
 

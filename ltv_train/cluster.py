@@ -76,7 +76,10 @@ def choose_token(settings: RaySettings) -> None:
     Its ports listen on every interface. Ray reads the mode when it is imported: later it is too late, and then the mode
     stays what it was, said openly so that Ray does not switch it on half-way.
     """
-    if settings.address != "local" or "RAY_AUTH_MODE" in os.environ:
+    if settings.address != "local":
+        return
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away from itself
+    if "RAY_AUTH_MODE" in os.environ:
         return
     if "ray" in sys.modules:
         os.environ["RAY_AUTH_MODE"] = "disabled"

@@ -1,12 +1,12 @@
 """The settings of training, scoring, recommending and export: one frozen pydantic model a section."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-from ltv_features.strict import LocalFolder, Place, Section
+from ltv_features.strict import LocalFolder, Place, Section, nearest
 from ltv_train.network_settings import NetworkName, NetworkSettings, Positive, Share
-from ltv_train.presets import nearest
 from ltv_train.search_settings import SearchSettings
 
 __all__ = ["NetworkSettings", "TrainConfig"]
@@ -54,26 +54,22 @@ class TrainSettings(Section):
     warm_start: bool = False
     seed: Positive = 1
 
-    @model_validator(mode="after")
-    def _names_of_their_own(self) -> "TrainSettings":
+    def wrong(self) -> Iterator[str]:
         taken = [name for name in self.networks if name in RESERVED or name.startswith("last_")]
         if taken:
-            raise ValueError(f"networks: {', '.join(taken)} is the name of another candidate; next: choose another")
-        if self.search and self.search.network not in self.networks:
+            yield f"networks: {', '.join(taken)} is the name of another candidate; next: choose another"
+        if self.search is None:
+            return
+        if self.search.network not in self.networks:
             near = nearest(self.search.network, self.networks)
-            raise ValueError(f"search.network: there is no network {self.search.network!r}{near}")
-        return self
-
-    @model_validator(mode="after")
-    def _what_is_searched_can_be_tried(self) -> "TrainSettings":
-        choices = self.search.choices if self.search else {}
-        own = self.networks[self.search.network].model_dump() if self.search else {}
-        for name, value in ((name, value) for name, values in choices.items() for value in values):
+            yield f"search.network: there is no network {self.search.network!r}{near}"
+            return
+        own = self.networks[self.search.network].model_dump()
+        for name, value in ((name, value) for name, values in self.search.choices.items() for value in values):
             try:
                 NetworkSettings.model_validate(own | {name: value})
             except ValidationError as error:
-                raise ValueError(f"search.{name}: {value!r} cannot be tried: {error.errors()[0]['msg']}") from error
-        return self
+                yield f"search.{name}: {value!r} cannot be tried: {error.errors()[0]['msg']}"
 
 
 class GateSettings(Section):
@@ -114,11 +110,9 @@ class ScoreSettings(Section):
     high_share: Share = 0.2
     low_share: Share = 0.4
 
-    @model_validator(mode="after")
-    def _apart(self) -> "ScoreSettings":
+    def wrong(self) -> Iterator[str]:
         if self.high_share + self.low_share > 1:
-            raise ValueError(f"high_share {self.high_share} and low_share {self.low_share} are more than 1 together")
-        return self
+            yield f"high_share {self.high_share} and low_share {self.low_share} are more than 1 together"
 
 
 class RecommendSettings(Section):

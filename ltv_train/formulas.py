@@ -53,13 +53,15 @@ class Baseline:
         p, *active = chances_through_anchor([_chances(mean, curves) for curves in self._curves()], anchor)
         churn = active[0] if active else None
         order = self.anchors.order_value(examples.anchor)
-        own = {"named_mean": NOTHING, "named_purchase": NOTHING}
+        named_mean, named_purchase = NOTHING, NOTHING
         if self.named.names:  # of these every baseline says what the anchor says
             values = self.named.at_origin(self.anchors, examples.anchor)
             lifts, *curves = zip(*self.parameters["named"], strict=True)
-            own["named_mean"] = values * np.array(lifts)
-            own["named_purchase"] = _chances(values, list(zip(*curves, strict=True)))
-        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap, **own)
+            named_mean, named_purchase = values * np.array(lifts), _chances(values, list(zip(*curves, strict=True)))
+        return finished(
+            mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap,
+            named_mean=named_mean, named_purchase=named_purchase, literal=True,
+        )  # fmt: skip
 
     def _curves(self) -> list[list[tuple[float, float]]]:
         """The logistic curves by horizon: of a purchase, and of any activity where that is asked for."""

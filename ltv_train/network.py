@@ -23,7 +23,7 @@ from ltv_train.bundle import Bundle
 from ltv_train.inputs import Array, Inputs, columns_of
 from ltv_train.models import Shape, ValueNetwork
 from ltv_train.named import Named
-from ltv_train.predictions import Predictions, amounts_through_anchor, chances_through_anchor, finished
+from ltv_train.predictions import NOTHING, Predictions, amounts_through_anchor, chances_through_anchor, finished
 
 log = logging.getLogger(__name__)
 KIND = "network"
@@ -97,22 +97,17 @@ class NetworkPredictor:
                     made[name][own] = values
         capped = int(np.any([(made[name] > self._cap).any(axis=1) for name in _AMOUNTS], axis=0).sum())
         if capped:
-            log.info("%d of %d users were predicted above the cap and cut to it", capped, len(examples))
+            log.info("a network predicted %d of %d users above its cap, they are cut to it", capped, len(examples))
         anchor = self._inputs.anchor_values(examples)
         trained = {name: values[:, : self._trained] for name, values in made.items()}
         mean, median, low, high = amounts_through_anchor([trained[name] for name in _AMOUNTS], anchor)
         p, active = chances_through_anchor([trained[name] for name in _CHANCES], anchor)
+        order = self._inputs.anchors.order_value(examples.anchor)
+        named_mean, named_purchase = (made[name] if self._inputs.named.names else NOTHING for name in _NAMED)
         return finished(
-            mean,
-            median,
-            p,
-            low=low,
-            high=high,
-            p_active=active,
-            **({name: made[name] for name in _NAMED} if self._inputs.named.names else {}),
-            order_minor=self._inputs.anchors.order_value(examples.anchor),
-            cap=self._cap,
-        )
+            mean, median, p, low=low, high=high, p_active=active, order_minor=order, cap=self._cap,
+            named_mean=named_mean, named_purchase=named_purchase,
+        )  # fmt: skip
 
     @torch.no_grad()
     def _pass(self, examples: Examples, length: int) -> dict[str, Floats]:

@@ -1,10 +1,11 @@
 """The settings of one network: what `[train.networks.NAME]` may say, and the presets it may start from."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
-from ltv_features.strict import Section
+from ltv_features.strict import Section, folder_of
 from ltv_train.presets import read_preset
 
 Positive = Annotated[int, Field(ge=1)]
@@ -76,7 +77,7 @@ class NetworkSettings(Section):
     def _over_its_preset(cls, said: Any, info: ValidationInfo) -> Any:
         if not isinstance(said, dict) or not isinstance(said.get("preset"), str):
             return said
-        preset = read_preset(said["preset"], info.context, [key for key in cls.model_fields if key != "preset"])
+        preset = read_preset(said["preset"], folder_of(info), [key for key in cls.model_fields if key != "preset"])
         try:
             cls.model_validate(preset)
         except ValidationError as error:
@@ -84,15 +85,13 @@ class NetworkSettings(Section):
             raise ValueError(f"preset {said['preset']!r}: {'; '.join(wrong)}") from error
         return preset | said
 
-    @model_validator(mode="after")
-    def _nothing_in_vain(self) -> "NetworkSettings":
+    def wrong(self) -> Iterator[str]:
         fields = type(self).model_fields
         for key, (choice, needed) in _BELONGS_TO.items():
             chosen = getattr(self, choice)
             if chosen not in needed and getattr(self, key) != fields[key].default:
-                raise ValueError(f"{key} is for {choice} {' or '.join(needed)}, not for {chosen}")
+                yield f"{key} is for {choice} {' or '.join(needed)}, not for {chosen}"
         if isinstance(self.layers, list) and self.hidden is not None:
-            raise ValueError(f"layers {self.layers} says how wide each layer is; hidden = {self.hidden} is too much")
+            yield f"layers {self.layers} says how wide each layer is; hidden = {self.hidden} is too much"
         if self.encoder == "transformer" and (isinstance(self.layers, list) or (self.hidden or 0) % 16):
-            raise ValueError("a transformer has layers of one width: layers is their number, hidden a multiple of 16")
-        return self
+            yield "a transformer has layers of one width: layers is their number, hidden a multiple of 16"

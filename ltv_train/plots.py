@@ -157,7 +157,8 @@ def stacked_by_night(nights: Sequence[str], parts: Mapping[str, Sequence[float]]
             if any(heights):
                 axes.bar(places, heights, bottom=floor, label=name, color=_COLOURS.get(name, f"C{number}"))
                 floor = floor + np.asarray(heights)
-        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(parts))
+        if any(map(any, parts.values())):
+            axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(parts))
         _name_nights(axes, nights)
         axes.set_ylabel(unit)
 

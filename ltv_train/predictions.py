@@ -105,9 +105,12 @@ def finished(
     named_purchase: Floats = NOTHING,
     order_minor: Floats = NOTHING,
     cap: float = np.inf,
+    literal: bool = False,
 ) -> Predictions:
     """Predictions made legal: not negative, at most `cap`, never falling with the horizon, low <= median <= high.
 
+    The median is 0 where not buying is likelier, low where it is likelier than LOW: so says P(purchase), whatever was
+    learned apart from it. A `literal` formula, whose name says what it predicts, is taken at its word.
     Churn is 1 - purchase, or 1 - `p_active` where that is said; a purchase is an activity. Without quantiles those of
     `quantiles_of` stand in. Raises ContractBroken on a number that is not finite: a model that says nothing must not
     pass as one that says 0.
@@ -122,6 +125,8 @@ def finished(
             raise ContractBroken(f"prediction {name}: {int((~np.isfinite(values)).sum())} numbers are not finite")
     mean, median, low, high = (np.maximum.accumulate(np.clip(v, 0.0, cap), axis=1) for v in (mean, median, low, high))
     p = np.maximum.accumulate(np.clip(p_purchase, 0.0, 1.0), axis=1)
+    if not literal:
+        median, low = np.where(p < 0.5, 0.0, median), np.where(p < 1 - LOW, 0.0, low)
     churn = 1.0 - np.maximum(p, np.maximum.accumulate(np.clip(active, 0.0, 1.0), axis=1))
     low, high = np.minimum(low, median), np.maximum(high, median)
     named = [

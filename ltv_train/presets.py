@@ -2,14 +2,15 @@
 
 A bare name is looked for in the folder `models` beside the configuration, then among the shapes that come with this
 repository (deploy/configs/models); a name with a slash or `.toml` is a path, taken from the configuration's folder.
-May import: the standard library.
+May import: `ltv_features.strict`.
 """
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from ltv_features.strict import nearest
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deploy" / "configs" / "models"
 _BESIDE = "models"
@@ -30,16 +31,6 @@ def read_preset(name: str, beside: Path | None, keys: Iterable[str]) -> dict[str
     if wrong:
         raise ValueError(f"preset {file}: {'; '.join(wrong)}")
     return said
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A question about the likeliest name that was meant; nothing where none is near.
-
-    >>> nearest("lsmt", ["gru", "lstm"])
-    "; did you mean 'lstm'?"
-    """
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _file_of(name: str, beside: Path | None) -> Path:

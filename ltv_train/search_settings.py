@@ -1,8 +1,9 @@
 """What a search over the settings of a network tries."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError
 
 from ltv_features.strict import Section
 from ltv_train.network_settings import AboveZero, NetworkName, NetworkSettings, Positive, Share
@@ -41,14 +42,14 @@ class SearchSettings(Section):
         bounds = {"learning_rate": self.learning_rate, "dropout": self.dropout}
         return {name: (between[0], between[1]) for name, between in bounds.items() if between}
 
-    @model_validator(mode="after")
-    def _something_to_try(self) -> "SearchSettings":
+    def wrong(self) -> Iterator[str]:
         falling = [name for name, (low, high) in self.ranges.items() if low >= high]
         if falling:
-            raise ValueError(f"{', '.join(falling)}: the first bound must be below the second")
+            yield f"{', '.join(falling)}: the first bound must be below the second"
         if not self.choices and not self.ranges:
-            raise ValueError("nothing to try: name learning_rate, dropout, batch_size, hidden, layers or encoder")
-        for name, values in self.choices.items():
-            for value in values:  # each is checked as if a person had written it
+            yield "nothing to try: name learning_rate, dropout, batch_size, hidden, layers or encoder"
+        for name, value in ((name, value) for name, values in self.choices.items() for value in values):
+            try:  # as if a person had written it
                 NetworkSettings.model_validate({name: value})
-        return self
+            except ValidationError as error:
+                yield f"{name}: {value!r}: {error.errors()[0]['msg']}"

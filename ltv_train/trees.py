@@ -114,10 +114,11 @@ class Boosting:
         p, *active = chances_through_anchor(chances, anchor)
         churn = active[0] if active else None
         order = self.anchors.order_value(examples.anchor)
-        own = {"named_mean": NOTHING, "named_purchase": NOTHING}
-        if self.named.names:
-            own["named_mean"], own["named_purchase"] = self._named(examples, x, order)
-        return finished(mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap, **own)
+        named_mean, named_purchase = self._named(examples, x, order) if self.named.names else (NOTHING, NOTHING)
+        return finished(
+            mean, median, p, low=low, high=high, p_active=churn, order_minor=order, cap=self.cap,
+            named_mean=named_mean, named_purchase=named_purchase,
+        )  # fmt: skip
 
     def _named(self, examples: Examples, x: Floats, order_minor: Floats) -> tuple[Floats, Floats]:
         """[B, K] spend and chance of a purchase in the next occurrence of each named period."""

@@ -16,10 +16,11 @@ settings.register_profile("ltv", deadline=None)  # a machine that others use may
 settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
-JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
-os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {JAVA}"  # of jobs that tests start
+# A session of many tests is worth Java's second compiler (two thirds of the time once it is warm), a single job is not.
+JAVA = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {JAVA} -XX:TieredStopAtLevel=1"
 QUICK = {
-    "spark.driver.extraJavaOptions": JAVA,
+    "spark.driver.extraJavaOptions": f"{JAVA} -XX:TieredStopAtLevel=4",
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",

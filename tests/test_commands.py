@@ -63,6 +63,72 @@ def test_every_mistake_in_a_configuration_is_listed_at_once_with_the_nearest_key
     assert {path.name for path in tmp_path.iterdir()} == {"shop.toml"}
 
 
+MANY = """
+[lak]
+root = "lake"
+[shop]
+curency = "EUR"
+horizons_days = [0, 30]
+[score]
+high_share = 0.7
+[sources.orders]
+path = "none.csv"
+format = "csv"
+lookup = {source = "oders", on = {a = "b"}, columns = []}
+[sources.orders.events]
+event_type = "purchas"
+histry = true
+caps.rating = 3
+[sources.orders.events.columns]
+user = "customer"
+time = "time"
+amount = "paid"
+unit_price = "price"
+"""
+
+
+def test_problems_of_every_kind_are_told_together(tmp_path):
+    (tmp_path / "shop.toml").write_text(MANY)
+    argv = ["--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01"]
+    done = jobs(tmp_path, "land_files", *argv)
+    assert done.returncode == 2
+    for part in (
+        "10 problem(s)",
+        "lak: unknown key; did you mean 'lake'?",
+        "lake: Field required\n",
+        "export: Field required\n",
+        "shop.curency: unknown key; did you mean 'currency'?",
+        "shop.horizons_days.0: Input should be greater than or equal to 1 (got 0)",
+        "sources.orders.events.event_type: unknown event type; did you mean 'purchase'?",
+        "sources.orders.events.histry: unknown key; did you mean 'history'?",
+        "sources.orders.events.columns: give amount (of the line) or unit_price",
+    ):
+        assert part in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"shop.toml"}
+
+
+def test_a_file_that_is_not_there_is_told_beside_a_key_that_is_misspelt(tmp_path):
+    (tmp_path / "shop.toml").write_text(GOOD.replace('"purchase"', '"purchase"\nhistry = true'))
+    done = jobs(tmp_path, "land_files", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
+    assert done.returncode == 2
+    for part in ("did you mean 'history'?", "'orders': no file at", "suppression.csv cannot be read"):
+        assert part in done.stderr
+
+
+def test_what_may_only_follow_from_another_mistake_is_not_told(tmp_path):
+    (tmp_path / "shop.toml").write_text(GOOD.replace('event_type = "purchase"', 'evnt_type = "purchase"'))
+    done = jobs(tmp_path, "land_files", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
+    assert "did you mean 'event_type'?" in done.stderr
+    assert "give either event_type" not in done.stderr
+
+
+def test_a_configuration_in_another_encoding_is_refused_with_its_line(tmp_path):
+    (tmp_path / "shop.toml").write_bytes(b"# caf\xc3\xa9\n# caf\xe9\n" + GOOD.encode())
+    done = jobs(tmp_path, "land_files", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
+    assert done.returncode == 2
+    assert "line 2: byte 0xe9 is not UTF-8" in done.stderr
+
+
 def test_training_without_shards_names_the_next_step_and_writes_nothing(tmp_path):
     (tmp_path / "shop.toml").write_text(GOOD)
     done = jobs(tmp_path, "train", "--config", str(tmp_path / "shop.toml"), "--as-of", "2026-01-01")
@@ -84,20 +150,21 @@ def test_only_paths_are_made_absolute_whatever_a_column_is_called(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('root = "lake"', 'root = "foo://bucket/lake"', "lake.root: Value error, foo:// is not an address"),
+        ('root = "lake"', 'root = "foo://bucket/lake"', "lake.root: foo:// is not an address"),
         (
             'folder = "export"',
             'folder = "s3://bucket/export"',
-            "export.folder: Value error, an address is not supported",
+            "export.folder: an address is not supported",
         ),
         (
             'format = "csv"',
             'format = "csv"\nlookup = {source = "order", on = {a = "b"}, columns = []}',
             "sources.orders.lookup.source: no source 'order'; did you mean 'orders'?",
         ),
-        ("[export]", '[ingest]\nearliest_date = "2000-02-30"\n[export]', "ingest.earliest_date: Value error, day is"),
+        ('root = "lake"', 'root = ""', "lake.root: String should have at least 1 character"),
+        ("[export]", '[ingest]\nearliest_date = "2000-02-30"\n[export]', "ingest.earliest_date: day is"),
         ('"purchase"', '"purchase"\ntime_zone = "Mars/Phobos"', "not a time zone such as"),
-        ('format = "csv"', 'format = "csv"\ncsv.encoding = "UFT-8"', "did you mean UTF-8?"),
+        ('format = "csv"', 'format = "csv"\ncsv.encoding = "UFT-8"', "did you mean 'UTF-8'?"),
         (
             "[export]",
             "[score]\nhigh_share = 0.7\n[export]",

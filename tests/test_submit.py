@@ -73,6 +73,16 @@ def test_a_wrong_call_says_what_is_wrong_and_starts_nothing(script: str, argumen
     assert told.stdout == ""
 
 
+@pytest.mark.parametrize(("script", "package"), [("spark.sh", "pyspark"), ("ray.sh", "ray")])
+def test_before_the_set_up_the_next_step_is_named(script: str, package: str, tmp_path: Path) -> None:
+    bare = tmp_path / "python3"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')  # an interpreter without any package
+    bare.chmod(0o755)
+    told = submit(script, "train", "--config", "a.toml", "--as-of", "2026-01-01", LTV_PYTHON=str(bare))
+    assert (told.returncode, told.stdout) == (3, "")
+    assert f"{script}: no {package} in {bare}; next: bash deploy/local/setup.sh" in told.stderr
+
+
 def test_only_training_goes_to_ray() -> None:
     told = submit("ray.sh", "score_users", "--config", "a.toml", "--as-of", "2026-01-01")
     assert (told.returncode, "not a job for this wrapper: score_users" in told.stderr) == (2, True)

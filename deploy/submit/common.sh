@@ -22,7 +22,8 @@ check_arguments() {
     done
 }
 
-# find_python: the environment of this checkout, unless the caller brings one (LTV_PYTHON is set inside env.sh).
+# find_python PACKAGE: the environment of this checkout, unless the caller brings one (LTV_PYTHON is set inside env.sh).
+# The package that the wrapper hands over to must be in it.
 find_python() {
     if [ -z "${LTV_PYTHON:-}" ] && [ -d "$ROOT/.venv" ]; then
         # shellcheck source=../local/env.sh
@@ -30,4 +31,9 @@ find_python() {
     fi
     # shellcheck disable=SC2034 # for the wrapper
     PYTHON="${LTV_PYTHON:-$(command -v python3)}"
+    if ! "$PYTHON" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; then
+        printf '%s: no %s in %s; next: bash deploy/local/setup.sh, or name an interpreter by LTV_PYTHON\n' \
+            "$(basename -- "$0")" "$1" "$PYTHON" >&2
+        exit 3
+    fi
 }

@@ -9,7 +9,7 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 JOBS="train train_recommender"
 check_arguments "$@"
-find_python
+find_python ray
 PATH="$(dirname -- "$PYTHON"):$PATH"
 export PATH
 JOB="$1"

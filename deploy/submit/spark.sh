@@ -7,7 +7,7 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 JOBS="$(cd -- "$ROOT/jobs" && printf '%s ' [a-z]*.py | sed 's/\.py//g; s/ $//')"
 check_arguments "$@"
-find_python
+find_python pyspark
 export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$PYTHON}" PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$PYTHON}"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 

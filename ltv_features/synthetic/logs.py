@@ -51,7 +51,6 @@ CUSTOMER_SCHEMA = pa.schema(
 
 _COUNTRIES = ("DE", "FR", "IT", "NL", "PL")
 _CHANNELS = ("search", "friend", "advert", "newsletter")
-_CLUBS = ("", "gold")
 _WITH_ACCOUNT = ("signup", "login", "promotion_received", "promotion_redeemed")
 
 

@@ -33,7 +33,7 @@ def _data(card: DataCard) -> dict[str, str]:
         told["events"] = f"{sum(log.events.values()):,}: " + ", ".join(
             f"{n:,} {kind}" for kind, n in log.events.items()
         )
-        told["users"] = f"{log.users:,} known before the night, {card.never_bought:,} of them without an order"
+        told["users"] = f"{log.users:,} known before the night, {log.buyers:,} of them with an order"
     told["cut-offs"] = f"{len(card.cutoffs)}, from {card.cutoffs[0]} to {card.cutoffs[-1]}" if card.cutoffs else "none"
     told["past origins"] = ", ".join(card.origins) or "none has matured"
     told["examples"] = ", ".join(f"{count:,} {split}" for split, count in card.examples.items())

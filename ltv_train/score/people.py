@@ -43,10 +43,12 @@ def log_facts(lake: Lake, shards: str, as_of: date) -> LogFacts:
         F.count("*").alias("events"), F.min("event_ts").alias("first"), F.max("event_ts").alias("last")
     )
     rows = counted.orderBy(F.desc("events")).collect()
+    bought = events.where(F.col("event_type") == "purchase")
     return LogFacts(
         first_day=f"{min(row['first'] for row in rows):%Y-%m-%d}" if rows else "-",
         last_day=f"{max(row['last'] for row in rows):%Y-%m-%d}" if rows else "-",
         users=lake.at_night("user_state", as_of).count(),
+        buyers=bought.select("user_id").distinct().count(),
         events={row["event_type"]: row["events"] for row in rows},
     )
 

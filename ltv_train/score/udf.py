@@ -115,7 +115,7 @@ class Scorer:
         """[1, H] what is said of a user without an order; the median is 0 where buying is no likelier than not."""
         mean, p = np.array([self.never_mean_minor]), np.array([self.never_purchase])
         active = None if self.never_active is None else np.array([self.never_active])
-        return finished(mean, np.where(p > 0.5, mean, 0.0), p, p_active=active)
+        return finished(mean, mean, p, p_active=active)
 
 
 def _or_missing(values: Floats) -> pa.Array:

@@ -85,6 +85,14 @@ def test_a_blank_amount_is_filled_in_currency_units(lake: Lake, tmp_path: Path) 
     assert shop.column("events", "event_type", "amount_minor") == [("login", 0), ("purchase", 999)]
 
 
+def test_without_a_quantity_the_price_of_a_unit_is_no_amount(lake: Lake, tmp_path: Path) -> None:
+    shop = shop_with(lake, tmp_path, {})
+    lines = ("u1,purchase,2026-01-01,b1,s1,,5.00,,,,,USD\n", "u1,purchase,2026-01-02,b2,s1,1,x,,,,,USD\n")
+    shop.deliver("log", HEADER + "".join(lines))
+    assert shop.run() == {"log": (2, 0, {"quarantined": 2})}
+    assert shop.column("quarantine", "row_number", "reason") == [(0, "quantity_missing"), (1, "amount_unreadable")]
+
+
 def test_a_blank_value_is_refused_where_the_shop_wants_one(lake: Lake, tmp_path: Path) -> None:
     refuse = ["order", "quantity", "rating", "dwell_seconds", "promotion"]
     shop = shop_with(lake, tmp_path, {"blank": {"refuse": refuse}})

@@ -205,9 +205,19 @@ def test_a_number_that_is_not_finite_is_not_passed_on() -> None:
 
 
 def test_finished_predictions_never_fall_and_respect_the_cap() -> None:
-    said = finished(np.array([[5.0, 3.0]]), np.array([[-1.0, 99.0]]), np.array([[0.4, 0.3]]), cap=10.0)
+    said = finished(np.array([[5.0, 3.0]]), np.array([[-1.0, 99.0]]), np.array([[0.6, 0.5]]), cap=10.0)
     assert (said.mean.tolist(), said.median.tolist()) == ([[5.0, 5.0]], [[0.0, 10.0]])
-    assert said.p_churn.tolist() == [[0.6, 0.6]]
+    assert said.p_churn.tolist() == [[0.4, 0.4]]
+
+
+def test_no_quantile_of_a_model_is_above_0_where_its_chance_of_a_purchase_says_0() -> None:
+    p = np.array([[0.05, 0.4, 0.6], [0.5, 0.9, 1.0]])
+    told = {"median": np.full(p.shape, 4.0), "low": np.full(p.shape, 2.0), "high": np.full(p.shape, 9.0)}
+    said = finished(np.full(p.shape, 5.0), p_purchase=p, **told)
+    assert said.median.tolist() == [[0.0, 0.0, 4.0], [4.0, 4.0, 4.0]]
+    assert said.low.tolist() == [[0.0, 0.0, 0.0], [0.0, 2.0, 2.0]]
+    formula = finished(np.full(p.shape, 5.0), p_purchase=p, literal=True, **told)
+    assert (formula.median == 4.0).all()
 
 
 def test_platt_finds_the_curve_and_the_base_rate_of_a_constant() -> None:

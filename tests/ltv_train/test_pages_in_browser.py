@@ -39,13 +39,12 @@ pytestmark = [
     ),
 ]
 DATA = DataCard(
-    log=LogFacts("2025-01-01", "2026-02-25", 150, {"purchase": 1_000, "view": 12_000}),
+    log=LogFacts("2025-01-01", "2026-02-25", 150, 120, {"purchase": 1_000, "view": 12_000}),
     table_versions={"events": 3},
     origins=ORIGINS[:-1],
     cutoffs=("2025-11-01", "2025-11-08"),
     examples={"train": 200, "validation": 20, "slice": 120},
     features=60,
-    never_bought=30,
     input_digest="0123456789abcdef",
 )
 MODEL = ModelCard("blend", "blend", {"lstm": 0.5, "boosting_g": 0.5}, "a" * 64, "train-0123", "fedcba9876543210")

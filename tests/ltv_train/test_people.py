@@ -60,3 +60,4 @@ def test_the_log_is_counted_up_to_the_night(spark: SparkSession, scored_world: P
     assert (told.first_day, told.last_day) == ("2026-01-31", "2026-03-29")
     assert dict(told.events) == {"purchase": 9, "view": 1}
     assert told.users == lake.at_night("user_state", NIGHT).count()
+    assert told.buyers == 5  # cleo only looked, emil has a profile alone

@@ -49,7 +49,7 @@ class Mirror:
             raise self.error
         mean = np.stack([examples.anchor[:, 4], 2 * examples.anchor[:, 4]], axis=1)
         low, high = mean * [0.25, 0.175], mean * [1.5, 2.0]
-        return finished(mean, mean / 2, np.full(mean.shape, 0.5), low=low, high=high)
+        return finished(mean, mean / 2, np.full(mean.shape, 0.5), low=low, high=high, literal=True)
 
 
 def scorer(**changes: object) -> Scorer:
