@@ -39,7 +39,7 @@ def test_attributes_are_joined_by_user_and_who_has_none_has_an_empty_word(folder
 
 
 def test_the_data_card_counts_what_the_manifest_and_the_log_say(folder: str) -> None:
-    log = LogFacts("2025-01-01", "2026-02-28", 80, {"purchase": 500})
+    log = LogFacts("2025-01-01", "2026-02-28", 80, 70, {"purchase": 500})
     card = data_card(load_manifest(folder), {"origins": ["2026-01-01", "2026-03-01"]}, log)
     assert card.examples == {"train": 3, "validation": 0, "slice": 70}
     assert (card.cutoffs, card.origins) == (("2026-01-01", "2026-01-08"), ("2026-01-01",))
