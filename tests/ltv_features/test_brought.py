@@ -96,29 +96,25 @@ def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("in_one_run", [True, False])
-def test_events_planted_later_renumber_no_item_that_was_seen_before_them(
-    lake: Lake, tmp_path: Path, in_one_run: bool
-) -> None:
-    before = "u,2026-01-02,1,b,1\nu,2026-01-03,2,a,1\n"
-    plain = Shop(
-        Lake(lake.spark, lake.root + "-plain"),
-        tmp_path / "plain",
-        {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)},
+def test_events_planted_later_renumber_no_item_that_was_seen_before_them(lake: Lake, tmp_path: Path) -> None:
+    before, planted = "u,2026-01-02,1,b,1\nu,2026-01-03,2,a,1\n", "u,2026-01-20,9,0new,1\nu,2026-01-21,9,z,1\n"
+    sources = {"orders": {"events": ORDERS}, "products": ITEM_SOURCE}
+    plain = Shop(lake, tmp_path / "plain", {name: dict(source) for name, source in sources.items()})
+    at_once = Shop(
+        Lake(lake.spark, lake.root + "-1"), tmp_path / "1", {name: dict(source) for name, source in sources.items()}
     )
-    plain.deliver("products", PRODUCTS)
-    plain.deliver("orders", HEADER + before)
+    for shop in (plain, at_once):
+        shop.deliver("products", PRODUCTS)
+        shop.deliver("orders", HEADER + before)
     plain.run()
-    shop = Shop(lake, tmp_path / "planted", {"orders": {"events": ORDERS}, "products": dict(ITEM_SOURCE)})
-    shop.deliver("products", PRODUCTS)
-    shop.deliver("orders", HEADER + before)
-    if not in_one_run:
+    later = plain.copied(Lake(lake.spark, lake.root + "-2"), tmp_path / "2")
+    for shop in (at_once, later):
+        shop.deliver("orders", HEADER + planted + "u,2026-01-22,9,a,1\n")
         shop.run()
-    shop.deliver("orders", HEADER + "u,2026-01-20,9,0new,1\nu,2026-01-21,9,z,1\nu,2026-01-22,9,a,1\n")
-    shop.run()
-    expected, actual = numbers(plain), numbers(shop)
-    assert {item: actual[item] for item in ("a", "b")} == {item: expected[item] for item in ("a", "b")}
-    assert len({item[0] for item in actual.values()}) == len(actual) == 6
+    seen = {item: numbers(plain)[item] for item in ("a", "b")}
+    for actual in (numbers(at_once), numbers(later)):
+        assert {item: actual[item] for item in ("a", "b")} == seen
+        assert len({item[0] for item in actual.values()}) == len(actual) == 6
 
 
 def test_profiles_leave_sensitive_attributes_out_and_objections_count_at_their_latest(

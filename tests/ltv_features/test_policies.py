@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from ltv_features.errors import TooManyBadRows
 from ltv_features.tables import Lake
@@ -78,57 +79,67 @@ def test_events_that_come_late_are_counted(lake: Lake, tmp_path: Path) -> None:
     assert lake.read("quality").first()["noted"] == {"late": 2}
 
 
-def test_a_blank_amount_is_filled_in_currency_units(lake: Lake, tmp_path: Path) -> None:
-    shop = shop_with(lake, tmp_path, {"blank": {"fill": {"amount": 9.99}}})
-    shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,,,,,,USD\nu1,login,2026-01-02,,,,,,,,,\n")
-    assert shop.run() == {"log": (2, 2, {})}
-    assert shop.column("events", "event_type", "amount_minor") == [("login", 0), ("purchase", 999)]
+REFUSE = ["order", "quantity", "rating", "dwell_seconds", "promotion"]
+BLANKS = [
+    "u1,purchase,2026-01-01,,s1,1,1,,,,,USD", "u1,purchase,2026-01-01,b1,s1,,1,,,,,USD",
+    "u1,review,2026-01-01,,s1,,,,,,,", "u1,view,2026-01-01,,s1,,,,,,,",
+    "u1,promotion_received,2026-01-01,,,,,,,,,", "u1,login,2026-01-01,,,,,,,,,",
+]  # fmt: skip
+FIVE = ["u1,purchase,2026-01-01,b1,s1,1,5.01,,,,,USD", "u1,purchase,2026-01-01,b2,s1,1,5,,,,,USD"]
+WISHED: dict[str, tuple[dict[str, Any], list[str], list[int], list[tuple[int, str]]]] = {
+    "filled": (
+        {"blank": {"fill": {"amount": 9.99}}},
+        ["u1,purchase,2026-01-01,b1,s1,1,,,,,,USD", "u1,login,2026-01-02,,,,,,,,,"], [0, 999], [],
+    ),
+    "by_unit": (
+        {},
+        ["u1,purchase,2026-01-01,b1,s1,,5.00,,,,,USD", "u1,purchase,2026-01-02,b2,s1,1,x,,,,,USD"],
+        [], [(0, "quantity_missing"), (1, "amount_unreadable")],
+    ),
+    "blanks": (
+        {"blank": {"refuse": REFUSE}}, BLANKS, [0],
+        [(0, "order_missing"), (1, "quantity_missing"), (2, "rating_missing"), (3, "dwell_missing"),
+         (4, "promotion_missing")],
+    ),
+    "for_nothing": (
+        {"zero_amount": "quarantine"},
+        ["u1,purchase,2026-01-01,b1,s1,1,0,,,,,USD", "u1,view,2026-01-01,b2,s1,,,,,,,"], [0], [(0, "amount_zero")],
+    ),
+    "capped": ({"caps": {"amount": {"above": 5, "then": "cap"}}}, FIVE, [500, 500], []),
+    "set_apart": ({"caps": {"amount": {"above": 5, "then": "set_apart"}}}, FIVE, [500], [(0, "amount_set_apart")]),
+    "deleted": ({"caps": {"amount": {"above": 5, "then": "delete"}}}, FIVE, [500], [(0, "amount_deleted")]),
+}  # fmt: skip
+"""By source: its wishes, its rows, the amounts of its events in minor units, and what is refused."""
 
 
-def test_without_a_quantity_the_price_of_a_unit_is_no_amount(lake: Lake, tmp_path: Path) -> None:
-    shop = shop_with(lake, tmp_path, {})
-    lines = ("u1,purchase,2026-01-01,b1,s1,,5.00,,,,,USD\n", "u1,purchase,2026-01-02,b2,s1,1,x,,,,,USD\n")
-    shop.deliver("log", HEADER + "".join(lines))
-    assert shop.run() == {"log": (2, 0, {"quarantined": 2})}
-    assert shop.column("quarantine", "row_number", "reason") == [(0, "quantity_missing"), (1, "amount_unreadable")]
-
-
-def test_a_blank_value_is_refused_where_the_shop_wants_one(lake: Lake, tmp_path: Path) -> None:
-    refuse = ["order", "quantity", "rating", "dwell_seconds", "promotion"]
-    shop = shop_with(lake, tmp_path, {"blank": {"refuse": refuse}})
-    rows = [
-        "u1,purchase,2026-01-01,,s1,1,1,,,,,USD", "u1,purchase,2026-01-01,b1,s1,,1,,,,,USD",
-        "u1,review,2026-01-01,,s1,,,,,,,", "u1,view,2026-01-01,,s1,,,,,,,",
-        "u1,promotion_received,2026-01-01,,,,,,,,,", "u1,login,2026-01-01,,,,,,,,,",
-    ]  # fmt: skip
-    shop.deliver("log", HEADER + "\n".join(rows) + "\n")
-    assert shop.run() == {"log": (6, 1, {"quarantined": 5})}
-    assert shop.column("quarantine", "row_number", "reason") == [
-        (0, "order_missing"), (1, "quantity_missing"), (2, "rating_missing"), (3, "dwell_missing"),
-        (4, "promotion_missing"),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("then", "kept", "quarantined"),
-    [
-        ("cap", [500, 500], []),
-        ("set_apart", [500], [("amount_set_apart", True)]),
-        ("delete", [500], [("amount_deleted", False)]),
-    ],
-)
-def test_a_value_above_the_shops_limit_is_capped_set_apart_or_deleted_and_makes_no_bad_source(
-    lake: Lake, tmp_path: Path, then: str, kept: list[int], quarantined: list[Any]
-) -> None:
-    caps = {"amount": {"above": 5, "then": then}}
-    shop = shop_with(lake, tmp_path, {"caps": caps}, max_bad_share=0.0)
-    shop.deliver(
-        "log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,5.01,,,,,USD\nu1,purchase,2026-01-01,b2,s1,1,5,,,,,USD\n"
+@pytest.fixture(scope="module")
+def wished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """One night of all these sources."""
+    folder = tmp_path_factory.mktemp("wished")
+    mapped = {name: {"columns": COLUMNS, "history": True, **said} for name, (said, *_) in WISHED.items()}
+    shop = Shop(
+        Lake(spark, str(folder / "lake")), folder, {name: {"events": events} for name, events in mapped.items()}
     )
-    assert shop.run() == {"log": (2, 2 - len(quarantined), {"quarantined": 1} if quarantined else {})}
-    assert shop.column("events", "amount_minor") == kept
-    rows = lake.read("quarantine").collect() if lake.exists("quarantine") else []
-    assert [(row["reason"], bool(row["raw"])) for row in rows] == quarantined
+    for name, (_, rows, *_) in WISHED.items():
+        shop.deliver(name, HEADER + "\n".join(rows) + "\n")
+    shop.run()
+    return shop
+
+
+@pytest.mark.parametrize("source", WISHED)
+def test_a_source_keeps_fills_caps_and_refuses_what_its_shop_wishes(wished: Shop, source: str) -> None:
+    _, _, amounts, refused = WISHED[source]
+    assert (
+        sorted(minor for name, minor in wished.column("events", "source", "amount_minor") if name == source) == amounts
+    )
+    rows = [row for row in wished.lake.read("quarantine").collect() if row["source"] == source]
+    assert sorted((row["row_number"], row["reason"]) for row in rows) == refused
+    assert [bool(row["raw"]) for row in rows] == [source != "deleted"] * len(rows)
+
+
+def test_a_wish_makes_no_bad_source(wished: Shop) -> None:
+    valid = {row["source"] for row in wished.lake.read("quality").where("validity = 1").collect()}
+    assert valid == {"filled", "capped", "set_apart", "deleted"}
 
 
 def test_a_wish_beside_an_error_does_not_excuse_it(lake: Lake, tmp_path: Path) -> None:
@@ -137,13 +148,6 @@ def test_a_wish_beside_an_error_does_not_excuse_it(lake: Lake, tmp_path: Path) -
     shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,6,x,,,,,USD\nu1,purchase,2026-01-01,b2,s1,1,5,,,,,USD\n")
     with pytest.raises(TooManyBadRows, match=r"actual 50.0% of 2 rows \(amount_unreadable 1\)"):
         shop.run()
-
-
-def test_purchases_for_nothing_are_refused_where_the_shop_wants_it(lake: Lake, tmp_path: Path) -> None:
-    shop = shop_with(lake, tmp_path, {"zero_amount": "quarantine"})
-    shop.deliver("log", HEADER + "u1,purchase,2026-01-01,b1,s1,1,0,,,,,USD\nu1,view,2026-01-01,b2,s1,,,,,,,\n")
-    assert shop.run() == {"log": (2, 1, {"quarantined": 1})}
-    assert shop.column("quarantine", "reason") == ["amount_zero"]
 
 
 def test_rows_that_say_the_same_are_one_event_where_the_source_asks_for_it(lake: Lake, tmp_path: Path) -> None:

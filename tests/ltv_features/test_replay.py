@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from ltv_features.config import FeatureConfig
 from ltv_features.errors import InputMissing
@@ -30,14 +31,22 @@ def corrected(shop: Shop) -> Shop:
     return shop
 
 
-@pytest.fixture
-def shop(lake: Lake, tmp_path: Path) -> Shop:
-    """Two deliveries with dates that the mapping cannot read, ingested."""
-    shop = Shop(lake, tmp_path, {"orders": {"events": {**ORDERS, "history": True}}})
+@pytest.fixture(scope="module")
+def refused(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Two deliveries with dates that the mapping cannot read, ingested; made once, every test has a copy."""
+    folder = tmp_path_factory.mktemp("refused")
+    shop = Shop(
+        Lake(spark, str(folder / "lake")), folder / "files", {"orders": {"events": {**ORDERS, "history": True}}}
+    )
     for text in (FIRST, SECOND):
         shop.deliver("orders", text)
         shop.run()
     return shop
+
+
+@pytest.fixture
+def shop(refused: Shop, lake: Lake, tmp_path: Path) -> Shop:
+    return refused.copied(lake, tmp_path / "files")
 
 
 def again(shop: Shop) -> tuple[int, int, dict[str, int]]:

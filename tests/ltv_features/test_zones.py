@@ -19,8 +19,8 @@ def night_in(zone: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_three_time_zones_of_machine_and_session_make_the_same_bits(tmp_path: Path) -> None:
-    zones = {"UTC": "a", "Asia/Kolkata": "b", "America/St_Johns": "c"}
+def test_time_zones_of_machine_and_session_on_both_sides_of_utc_make_the_same_bits(tmp_path: Path) -> None:
+    zones = {"Asia/Kolkata": "a", "America/St_Johns": "b"}
     made = [night_in(zone, tmp_path / name) for zone, name in zones.items()]
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1]
     assert (made[0]["first_day"], made[0]["events_before"]) == ("2024-02-29", 5)  # of six, one lies on the night's day
