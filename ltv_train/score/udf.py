@@ -112,7 +112,7 @@ class Scorer:
         return columns
 
     def _never(self) -> Predictions:
-        """[1, H] what is said of a user without an order; the median is 0 where buying is no likelier than not."""
+        """[1, H] what is said of a user without an order; the median is 0 where buying is less likely than not."""
         mean, p = np.array([self.never_mean_minor]), np.array([self.never_purchase])
         active = None if self.never_active is None else np.array([self.never_active])
         return finished(mean, mean, p, p_active=active)
