@@ -12,7 +12,6 @@ from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 Note = dict[str, Any]
 
@@ -34,9 +33,9 @@ class Commit:
 @lru_cache(maxsize=64)
 def commits(spark: SparkSession, path: str, table_id: str, latest: int) -> tuple[Commit, ...]:
     """The commits of a table up to `latest`, newest first; read once, because a version never changes."""
-    history = DeltaTable.forPath(spark, path).history().where(F.col("version") <= latest).orderBy(F.desc("version"))
-    rows = history.select("version", "userMetadata", "isBlindAppend").collect()
-    return tuple(Commit(row["version"], row["userMetadata"] or "", bool(row["isBlindAppend"])) for row in rows)
+    rows = DeltaTable.forPath(spark, path).history().select("version", "userMetadata", "isBlindAppend").collect()
+    made = [Commit(row["version"], row["userMetadata"] or "", bool(row["isBlindAppend"])) for row in rows]
+    return tuple(sorted((each for each in made if each.version <= latest), key=lambda each: -each.version))
 
 
 def nights(made: tuple[Commit, ...]) -> Iterator[tuple[int, Note]]:

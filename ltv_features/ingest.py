@@ -37,7 +37,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
     Raises InputMissing when a source was never landed, TooManyBadRows before anything reaches users, items or events,
     RowsUnexplained when a source's rows do not add up.
     """
-    recount_events(lake, as_of=as_of, run_id=run_id)
+    counted = recount_events(lake, as_of=as_of, run_id=run_id)
     deliveries = deliveries_of(lake, settings, [name for name in settings.sources if _kinds(settings, name)])
     deliveries |= {name: replace(deliveries[name], afresh=True) for name in afresh}
     digest = _digest(lake, settings, deliveries)
@@ -47,8 +47,9 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
         every = [each for kind in KINDS for each in sieved[kind]]
         write_quarantine(lake, every, as_of, digest)
         told = [*(each.delivered() for each in every), *_silent(settings, deliveries)]
-        forget(lake, job=JOB, hops=quality.unfinished(lake, told, as_of, digest))
-        problems = quality.record(lake, settings.ingest, as_of, told, digest)
+        known = quality.known_rows(lake)
+        forget(lake, job=JOB, hops=quality.unfinished(known, told, as_of, digest))
+        problems = quality.record(lake, settings.ingest, as_of, told, known, digest)
         stop_if_bad(lake, settings.ingest, as_of, every, problems)
         if not new:
             return []
@@ -62,7 +63,7 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
         for each in sieved["events"]:
             log.info("writing %s events of %s", f"{each.counts.get(KEPT, 0):,}", each.source)
             append_events(lake, each)
-        recount_events(lake, as_of=as_of, run_id=run_id)
+        recount_events(lake, as_of=as_of, run_id=run_id, since=counted)
     finally:
         lake.spark.catalog.clearCache()
     return hops

@@ -54,19 +54,23 @@ def latest(described_rows: DataFrame) -> DataFrame:
     return described_rows.groupBy(*ITEMS.key).agg(said.alias("_said")).select(*ITEMS.key, "_said.*")
 
 
-def numbered(lake: Lake, attributes: DataFrame, first_seen: DataFrame) -> DataFrame:
+def numbered(lake: Lake, attributes: DataFrame | None, first_seen: DataFrame) -> DataFrame:
     """The rows of `items` that are new or have new attributes, numbers included.
 
-    `attributes`: item_id, valid_from, category, brand, title; `first_seen`: item_id, first_ts of the events of this
-    batch. An item of which only events speak gets a row without attributes.
+    `attributes`: item_id, valid_from, category, brand, title, None where nothing is said; `first_seen`: item_id,
+    first_ts of the events of this batch. An item of which only events speak gets a row without attributes.
     """
     known = lake.read(ITEMS.name) if lake.exists(ITEMS.name) else lake.spark.createDataFrame([], spark_schema(ITEMS))
-    told = attributes.join(first_seen, on="item_id", how="left")
-    there = known.select("item_id").union(attributes.select("item_id")).distinct()
+    there = known.select("item_id")
+    if attributes is not None:
+        there = there.union(attributes.select("item_id"))
     unsaid = {name: F.lit(None).cast("string") for name in (*_NAMES, "title")}
     silent = first_seen.join(there, on="item_id", how="left_anti")
     silent = silent.withColumns({"valid_from": F.lit("1970-01-01 00:00:00").cast("timestamp"), **unsaid})
-    rows = _with_item_numbers(told.unionByName(silent), known)
+    if attributes is None:
+        rows = _with_item_numbers(silent, known).withColumns({f"{name}_no": F.lit(0) for name in _NAMES})
+        return rows.select(*ITEMS.column_names)
+    rows = _with_item_numbers(attributes.join(first_seen, on="item_id", how="left").unionByName(silent), known)
     for name in _NAMES:
         rows = _with_name_numbers(rows, known, name)
     return rows.select(*ITEMS.column_names)

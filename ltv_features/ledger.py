@@ -65,7 +65,9 @@ def record_each(lake: Lake, *, job: str, as_of: date, run_id: str, hops: Mapping
         if (digest, hop) not in known
     ]
     if rows:
-        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
+        there = {(digest, hop.name) for digest, hop in known}
+        write = lake.insert if there.isdisjoint((row[2], row[3]) for row in rows) else lake.upsert
+        write(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
 
 
 def forget(lake: Lake, *, job: str, hops: Iterable[tuple[str, date, str]]) -> None:
@@ -84,7 +86,7 @@ def digests(lake: Lake, *, job: str) -> set[str]:
     """The inputs of which the account of a job is there, whatever the night."""
     if not lake.exists(LEDGER.name):
         return set()
-    rows = lake.read(LEDGER.name).where(F.col("job") == job).select("input_digest").distinct().collect()
+    rows = lake.read(LEDGER.name).where(F.col("job") == job).select("input_digest").collect()
     return {row["input_digest"] for row in rows}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
-from operator import or_
+from operator import itemgetter, or_
 from statistics import median
 from typing import Any
 
@@ -22,6 +22,8 @@ SHOWN_DAYS = 30
 DAY_SECONDS = 86_400
 Name = tuple[str, str]
 """Source and kind."""
+Known = Mapping[Name, Sequence[Mapping[str, Any]]]
+"""What the table says up to now, as `known_rows` reads it: the rows of each source and kind, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,14 @@ class Delivered:
 
 
 def record(
-    lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered], input_digest: str = ""
-) -> list[tuple[str, str]]:
+    lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered], known: Known,
+    input_digest: str = "",
+) -> list[tuple[str, str]]:  # fmt: skip
     """Writes one row a delivery, commits nothing where the same rows stand; returns problems as (source, words).
 
     A delivery without rows is a source that kept silent that night; it says nothing beside one that had rows. Rows of
     runs that were held or killed give way to those of the run that goes on from where they began.
     """
-    known = _known(lake)
     spoke = {each for each, rows in known.items() if any(row["as_of"] == as_of and row["rows_in"] for row in rows)}
     rows = []
     for each in delivered:
@@ -72,15 +74,16 @@ def record(
     if old := [condition for each in delivered for condition in _given_way(known, each, as_of)]:
         lake.remove(QUALITY.name, reduce(or_, old))
     if rows:
-        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
+        taken = {(*name, row["as_of"], row["raw_version"]) for name, some in known.items() for row in some}
+        write = lake.insert if taken.isdisjoint(tuple(row[key] for key in QUALITY.key) for row in rows) else lake.upsert
+        write(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
     return [(row["source"], problem) for row in rows for problem in row["problems"]]
 
 
 def unfinished(
-    lake: Lake, delivered: Sequence[Delivered], as_of: date, input_digest: str
+    known: Known, delivered: Sequence[Delivered], as_of: date, input_digest: str
 ) -> set[tuple[str, date, str]]:
     """Hops, nights and input digests of other runs that were held or killed before these deliveries were ingested."""
-    known = _known(lake)
     return {
         (each.name, row["as_of"], row["input_digest"])
         for each in delivered
@@ -94,7 +97,7 @@ def _gives_way(row: Mapping[str, Any], each: Delivered, as_of: date) -> bool:
     return row["raw_version"] > each.after or (bool(each.rows_in) and row["as_of"] == as_of and not row["rows_in"])
 
 
-def _given_way(known: Mapping[Name, Sequence[Mapping[str, Any]]], each: Delivered, as_of: date) -> list[Column]:
+def _given_way(known: Known, each: Delivered, as_of: date) -> list[Column]:
     same = (F.col("source") == each.source) & (F.col("kind") == each.kind)
     return [
         same & (F.col("as_of") == F.lit(row["as_of"])) & (F.col("raw_version") == row["raw_version"])
@@ -112,7 +115,7 @@ def until(lake: Lake, as_of: date) -> list[dict[str, Any]]:
     return [row.asDict() for row in rows.collect()]
 
 
-def _known(lake: Lake) -> dict[Name, list[dict[str, Any]]]:
+def known_rows(lake: Lake) -> Known:
     """The rows of each source and kind up to now, oldest first."""
     if not lake.exists(QUALITY.name):
         return {}
@@ -126,7 +129,8 @@ def _known(lake: Lake) -> dict[Name, list[dict[str, Any]]]:
         "input_digest",
         F.unix_micros("newest_ts").alias("newest_us"),
     )
-    for row in lake.read(QUALITY.name).select(*columns).orderBy("as_of", "raw_version").collect():
+    rows = lake.read(QUALITY.name).select(*columns).collect()
+    for row in sorted(rows, key=itemgetter("as_of", "raw_version")):
         known.setdefault((row["source"], row["kind"]), []).append(row.asDict())
     return known
 

@@ -20,20 +20,23 @@ ROWS = "rows"
 """In the note of a commit: how many events it is meant to bring."""
 
 
-def recount_events(lake: Lake, *, as_of: date, run_id: str) -> None:
+def recount_events(lake: Lake, *, as_of: date, run_id: str, since: int = -1) -> int:
     """Counts the commits of `events` that the ledger does not know as counted, the oldest first, and records each.
 
+    `since`: the version up to which all were counted. Returns the one up to which all are now, -1 for no table.
     Raises RowsUnexplained where one brought more or fewer rows than it notes; it is counted again in every run, until
     the table is made anew.
     """
-    if (version := lake.version(EVENTS.name)) is None:
-        return
-    table_id, known = lake.table_id(EVENTS.name), ledger.digests(lake, job=JOB)
+    version = lake.version(EVENTS.name)
+    if version is None or version == since:
+        return since
+    table_id = lake.table_id(EVENTS.name)
+    known = ledger.digests(lake, job=JOB) if since < 0 else set()
     counted = {}
     for commit in reversed(lake.history(EVENTS.name, version)):
         note = commit.note
         digest = digest_of("recount", table_id, commit.version)
-        if ROWS not in note or digest in known:
+        if ROWS not in note or digest in known or commit.version <= since:
             continue
         came = lake.feed(EVENTS.name, commit.version - 1, commit.version).where(F.col("_change_type") == "insert")
         hop = Hop(f"{note['source']}: events committed", note[ROWS], came.count())
@@ -45,3 +48,4 @@ def recount_events(lake: Lake, *, as_of: date, run_id: str) -> None:
             )
         counted[digest] = [hop]
     ledger.record_each(lake, job=JOB, as_of=as_of, run_id=run_id, hops=counted)
+    return version

@@ -21,7 +21,7 @@ def write_users(lake: Lake, users: Sequence[Sieved], *, known_stay: bool = False
     """Merges profiles; with `known_stay` only those that are not there yet."""
     if not users:
         return []
-    kept = reduce(lambda one, other: one.unionByName(other), [s.of(KEPT) for s in users])
+    kept = reduce(DataFrame.unionByName, [s.of(KEPT) for s in users])
     said = profiles.latest(kept).select(*USERS.column_names)
     if known_stay and lake.exists(USERS.name):
         said = said.join(lake.read(USERS.name).select(*USERS.key), on=list(USERS.key), how="left_anti")
@@ -38,7 +38,7 @@ def write_links(lake: Lake, told: Sequence[Sieved]) -> list[Hop]:
         return []
     said = [s.of(KEPT).select(*LINKS.column_names, F.lit(place).alias("_place")) for place, s in enumerate(told)]
     others = [name for name in LINKS.column_names if name not in LINKS.key]
-    rows = reduce(lambda one, other: one.unionByName(other), said)
+    rows = reduce(DataFrame.unionByName, said)
     new = rows.groupBy(*LINKS.key).agg(F.min_by(F.struct(*others), "_place").alias("_said"))
     if lake.exists(LINKS.name):
         new = new.join(lake.read(LINKS.name).select(*LINKS.key), on=list(LINKS.key), how="left_anti")
@@ -55,27 +55,17 @@ def write_items(
     With `known_stay` what is known of an item stays.
     """
     columns = (*ITEMS.key, "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
-    kept = [s.of(KEPT).select(*columns) for s in things]
-    attributes = items.latest(_union(lake, kept, ", ".join(f"{c} {_ITEM_TYPES.get(c, 'string')}" for c in columns)))
-    if known_stay and lake.exists(ITEMS.name):
+    said = [s.of(KEPT).select(*columns) for s in things]
+    attributes = items.latest(reduce(DataFrame.unionByName, said)) if said else None
+    if attributes is not None and known_stay and lake.exists(ITEMS.name):
         attributes = attributes.join(lake.read(ITEMS.name).select(*ITEMS.key), on=list(ITEMS.key), how="left_anti")
     seen = [s.of(KEPT).where(F.col("item_id").isNotNull()).select("item_id", "event_ts") for s in events]
-    first = (
-        _union(lake, seen, "item_id string, event_ts timestamp")
-        .groupBy("item_id")
-        .agg(F.min("event_ts").alias("first_ts"))
-    )
+    nothing = lake.spark.createDataFrame([], "item_id string, event_ts timestamp")
+    first = reduce(DataFrame.unionByName, seen, nothing).groupBy("item_id").agg(F.min("event_ts").alias("first_ts"))
     # numbering reads both several times: what was sieved is worked out once
-    lake.upsert(items.numbered(lake, attributes.localCheckpoint(), first.localCheckpoint()), ITEMS)
+    told = None if attributes is None else attributes.localCheckpoint()
+    lake.upsert(items.numbered(lake, told, first.localCheckpoint()), ITEMS)
     return [s.keyed_hop(ITEMS.key, lake.read(ITEMS.name)) for s in things]
-
-
-_ITEM_TYPES = {"valid_from": "timestamp", "_landed_ts": "timestamp", "_row_number": "bigint"}
-
-
-def _union(lake: Lake, parts: Sequence[DataFrame], schema: str) -> DataFrame:
-    empty = lake.spark.createDataFrame([], schema)
-    return reduce(lambda one, other: one.unionByName(other), parts, empty)
 
 
 def append_events(lake: Lake, sieved: Sieved) -> None:

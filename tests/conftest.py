@@ -16,11 +16,16 @@ settings.register_profile("ltv", deadline=None)  # a machine that others use may
 settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
-# A session of many tests is worth Java's second compiler (two thirds of the time once it is warm), a single job is not.
+# A session of many tests is worth Java's second compiler, for what is called often; a single job is not.
 JAVA = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {JAVA} -XX:TieredStopAtLevel=1"
+OFTEN = {"InvocationThreshold": 15_000, "MinInvocationThreshold": 3_000, "CompileThreshold": 45_000}
+SECOND = " ".join(["-XX:TieredStopAtLevel=4", *(f"-XX:Tier4{name}={calls}" for name, calls in OFTEN.items())])
 QUICK = {
-    "spark.driver.extraJavaOptions": f"{JAVA} -XX:TieredStopAtLevel=4",
+    "spark.driver.extraJavaOptions": f"{JAVA} {SECOND}",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.lightweightPlanChangeValidation": "false",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",

@@ -14,15 +14,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import build_examples, build_features, ingest_events, land_files, score_users
+from jobs import score_users
 from jobs._entry import Run, Settings
 from ltv_features.strict import load
-from tests import score_world, tiny_world
+from ltv_train.backtest import latest_run
+from tests import score_world, train_world
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBMIT = ROOT / "deploy" / "submit"
@@ -213,26 +215,17 @@ def test_without_its_token_the_cluster_takes_no_job(head: Head, tmp_path: Path) 
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.spark
-def test_a_tiny_shop_is_trained_through_ray_job_submit(spark: SparkSession, head: Head, tmp_path: Path) -> None:
-    config = tiny_world.write_shop(tmp_path)
-    cluster = (
-        config.read_text().replace("workers = 0", 'workers = 1\naddress = "auto"').replace("folds = 2", "folds = 1")
-    )
-    config.write_text(cluster.replace("steps = 12", "steps = 2"))
-    run = Run(tiny_world.settings_of(config), tiny_world.AS_OF, "here", spark)
-    assert (run.settings.train.ray.workers, run.settings.train.ray.address) == (1, "auto")
-    for job in (land_files, ingest_events, build_features, build_examples):
-        job.main(run)
-    night = str(tiny_world.AS_OF)
-    told = submit("ray.sh", "train", "--config", str(config), "--as-of", night, timeout=400, **head.variables)
+def test_a_tiny_shop_is_trained_through_ray_job_submit(head: Head, tmp_path: Path) -> None:
+    night = train_world.NIGHT
+    config = train_world.write_lake(tmp_path, {night: [date(2026, 1, 30), night]}, steps=2)
+    config.write_text(config.read_text().replace("workers = 0", 'workers = 1\naddress = "auto"'))
+    arguments = ("--config", str(config), "--as-of", str(night))
+    told = submit("ray.sh", "train", *arguments, timeout=400, **head.variables)
     assert told.returncode == 0, told.stdout + told.stderr
-    folder = tmp_path / "lake" / "training" / night
-    trained = folder / json.loads((folder / "latest.json").read_text())["run"]
-    said = json.loads((trained / "run.json").read_text())
-    assert said["origins"][-1] == night
+    trained, said = latest_run(str(train_world.training_of(config)))
+    assert said["origins"][-1] == str(night)
     assert {"lstm", "boosting_g", "spend_rate"} <= set(said["candidates"])
     for origin in said["origins"]:
-        assert (trained / said["bundles"][origin]["lstm"] / "digests.json").exists()
+        assert (Path(trained) / said["bundles"][origin]["lstm"] / "digests.json").exists()
         for fit in said["examples_read"][origin]["lstm"]:
             assert [len(ranks) for ranks in fit] == [1] * len(fit)  # one worker read it all
