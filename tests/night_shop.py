@@ -111,11 +111,13 @@ class Shop:
     def hold(self, days: int) -> None:
         """Asserts that both tables are what a build from all events before the night, as it knew them, gives."""
         as_of = FIRST + timedelta(days)
+        inputs = [inputs_noted(self.lake, kept.table.name, as_of)[0] for kept in KEPT]
+        assert inputs[0] == inputs[-1]
+        events = kernel_events_as_of(self.lake, as_of, inputs[0].versions).persist()
         for kept in KEPT:
-            inputs, _ = inputs_noted(self.lake, kept.table.name, as_of)
-            events = kernel_events_as_of(self.lake, as_of, inputs.versions)
             there = self.lake.at_night(kept.table.name, as_of)
             assert rows_of(there) == rows_of(kept.built(events, as_of)), kept.table.name
+        events.unpersist()
 
 
 def rows_of(frame: Any) -> list[str]:

@@ -31,7 +31,7 @@ def block(text: str, language: str, number: int = 0) -> str:
 def test_your_own_data_in_ten_minutes_ends_at_scores_and_an_export(tmp_path):
     steps = section("Your own data in ten minutes")
     header = block(steps, "csv").splitlines()[0]
-    world = make_world(users=300, days=365, seed=11, start=date(2025, 1, 1))
+    world = make_world(users=200, days=300, seed=11, start=date(2025, 3, 7))
     assert ",".join(world.orders.column_names) == header
     pcsv.write_csv(world.orders, tmp_path / "orders.csv")
     (tmp_path / "my.toml").write_text(block(steps, "toml"))

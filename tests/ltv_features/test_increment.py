@@ -13,7 +13,7 @@ from tests.night_shop import ITEMS_THERE, USERS_THERE, Shop, commits
 
 pytestmark = pytest.mark.spark
 
-NIGHTS = int(os.environ.get("LTV_TEST_NIGHTS", "6"))
+NIGHTS = int(os.environ.get("LTV_TEST_NIGHTS", "5"))
 """How many; each takes seconds, so the suite draws few."""
 
 
@@ -69,12 +69,11 @@ def test_users_whose_past_changed_are_made_anew(shop: Shop) -> None:
     shop.items({"i2": 9})
     shop.profiles([("u8", 0, '{"a": 1}'), ("u9", 0, '{"b": 1}')])
     shop.night(3)
-    shop.hold(3)
     left = {row.user_id for row in shop.lake.read(STATES.table.name).collect()}
     assert left == set(USERS_THERE) - {"u5", "u7"}
     shop.profiles([("u8", 0, '{"a": 0}')])  # a smaller text, which a merge of profiles alone would pass over
     shop.night(4)
-    shop.hold(4)
+    shop.hold(4)  # what went wrong in the night below would still be wrong
     assert commits(shop.lake, STATES.table.name)[-1] == "MERGE"
     moved = f"UPDATE delta.`{shop.lake.path(USERS.name)}` SET valid_from = '2026-05-01' WHERE user_id = 'u3'"
     shop.lake.spark.sql(moved)  # into the future: it is none of the past any more
