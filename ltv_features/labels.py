@@ -9,8 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltv_features.contract import LABEL_FIELDS, MICROS_PER_DAY, NAMED_LABELS, NEXT_LABELS, PROFILE_TYPE_ID, TYPE_ID
+from ltv_features.contract import (
+    DONE_TO,
+    LABEL_FIELDS,
+    MICROS_PER_DAY,
+    NAMED_LABELS,
+    NEXT_LABELS,
+    PROFILE_TYPE_ID,
+    TYPE_ID,
+)
 from ltv_features.ragged import Array, Columns, order_by, run_starts, take
+
+_DONE_TO_IDS = [TYPE_ID[name] for name in DONE_TO]
 
 
 def labels(
@@ -25,12 +35,13 @@ def labels(
 
     A period counts events in [cutoff + start, min(cutoff + end, observed_until)). Net spend takes a refund in the
     period of the refund's own time and may be negative. An order counts once, in the period of its first line after
-    the cut-off. Any event makes a user active. `exposure` is the observed share of the period, `mask` whether it is
-    above zero. `user_keys` must be unique; events of other users and profile rows are left out.
+    the cut-off. Whatever a user does makes them active; what is done to them, a promotion received, does not.
+    `exposure` is the observed share of the period, `mask` whether it is above zero. `user_keys` must be unique; events
+    of other users and profile rows are left out.
     """
     place = np.argsort(user_keys, kind="stable")
     rows = _after_cutoff(events, user_keys[place], cutoff_us, observed_until_us)
-    lines, first = take(rows, rows["is_line"]), _first_lines(rows)
+    lines, own, first = take(rows, rows["is_line"]), take(rows, rows["is_own"]), _first_lines(rows)
     made = {name: np.zeros((len(user_keys), len(periods_days)), np.float64) for name in LABEL_FIELDS}
     for number, (start, end) in enumerate(periods_days):
         begin, finish = cutoff_us + start * MICROS_PER_DAY, cutoff_us + end * MICROS_PER_DAY
@@ -39,7 +50,7 @@ def labels(
             "spend_minor": _count(rows, begin, finish, len(place), rows["net_minor"]),
             "orders": _count(first, begin, finish, len(place)),
             "purchased": _count(lines, begin, finish, len(place)) > 0,
-            "active": _count(rows, begin, finish, len(place)) > 0,
+            "active": _count(own, begin, finish, len(place)) > 0,
         }
         for name, values in column.items():
             made[name][place, number] = values
@@ -127,6 +138,7 @@ def _after_cutoff(events: pa.Table, sorted_keys: Array, cutoff_us: int, until_us
         "net_minor": (sign * amount).astype(np.float64),
         "order_key": events["order_key"].to_numpy()[inside],
         "is_line": kind == TYPE_ID["purchase"],
+        "is_own": ~np.isin(kind, _DONE_TO_IDS),
     }
 
 

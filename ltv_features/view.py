@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltv_features.contract import EVENT_TYPES, MICROS_PER_DAY, NEVER_US, TYPE_ID
+from ltv_features.contract import DONE_TO, EVENT_TYPES, MICROS_PER_DAY, NEVER_US, TYPE_ID
 from ltv_features.errors import FutureLeak
+from ltv_features.event_entries import DAY_COUNTS
 from ltv_features.ragged import Array, Columns, offsets_of, owners, take, unpack, unpack_dense
 
 Floats = npt.NDArray[np.float64]
+OWN_TYPES = [TYPE_ID[name] for name in EVENT_TYPES if name not in DONE_TO]
+"""Ids of the types that are something a customer did."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class StateView:
     """States as of one midnight. Entry columns carry `who`, the row of their user, and are sorted by it.
 
     `orders` holds real orders only (at least one purchase line), by time; `days` carries `age_days`, whole days from
-    the day's start to as_of, so 1 is yesterday, and `day_offsets` [B + 1]; `first_us` and `last_us` are [B, types + 1]
-    by type id, NEVER_US and its negative where never.
+    the day's start to as_of, so 1 is yesterday, and `own`, 1 where the user did something (see `_own_days`);
+    `day_offsets` [B + 1]; `first_us` and `last_us` [B, types + 1] by type id, NEVER_US and its negative where never.
     """
 
     users: int
@@ -63,8 +66,8 @@ class StateView:
         return self.total(self.days["who"], net * np.exp2(-self.days["age_days"] / half_life_days))
 
     def active_days(self, window: int) -> Floats:
-        """[B] days with any event among the last `window`."""
-        return (self.day_offsets[1:] - self._day_start(window)).astype(np.float64)
+        """[B] days among the last `window` on which the user did something."""
+        return self.in_days("own", window)
 
     def orders_in(self, window: int) -> Floats:
         """[B] orders that began within the last `window` days."""
@@ -103,8 +106,9 @@ class StateView:
 
     @cached_property
     def last_activity_age(self) -> Floats:
-        """[B] days since the last event; 0 without one."""
-        return self._age_of(self.last_us.max(axis=1))
+        """[B] days since the user last did something; the tenure of who never did."""
+        last = self.last_us[:, OWN_TYPES].max(axis=1)
+        return np.where(last == -NEVER_US, self.tenure, self._age_of(last))
 
     @cached_property
     def gaps(self) -> tuple[Array, Floats]:
@@ -161,6 +165,7 @@ def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
     for name, neutral in {"n": 0, "first_us": NEVER_US, "last_us": -NEVER_US}.items():
         by_type[name] = np.full((len(states), len(EVENT_TYPES) + 1), neutral)
         by_type[name][types["who"], types["type"]] = types[name]
+    days["own"] = _own_days(days, by_type["first_us"][days["who"], TYPE_ID["signup"]])
     return StateView(
         users=len(states),
         as_of_us=as_of_us,
@@ -176,6 +181,17 @@ def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
         stars=unpack_dense(states["stars"], 5),
         day_offsets=offsets_of(np.bincount(days["who"], minlength=len(states))),
     )
+
+
+def _own_days(days: Columns, signup_us: Array) -> Array:
+    """[D] 1 for a day on which its user did something.
+
+    A day counts no sign-ups: one beside promotions that were received is known by its time, `signup_us` [D], the first.
+    """
+    did = np.add.reduce([days[name] for name, kind in DAY_COUNTS.items() if kind not in DONE_TO])
+    received = np.add.reduce([days[name] for name, kind in DAY_COUNTS.items() if kind in DONE_TO])
+    own: Array = (did > 0) | (received == 0) | (signup_us // MICROS_PER_DAY == days["day"])
+    return own.astype(np.int64)
 
 
 def ratio(above: Floats, below: Floats) -> Floats:

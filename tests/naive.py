@@ -166,7 +166,7 @@ def label(
             "spend_minor": sum(bought) - sum(returned),
             "orders": sum(1 for time in began.values() if start <= time < end),
             "purchased": 1.0 if bought else 0.0,
-            "active": 1.0 if inside else 0.0,
+            "active": 1.0 if any(NAME_OF[row["type"]] != "promotion_received" for row in inside) else 0.0,
             "mask": 1.0 if observed else 0.0,
             "exposure": observed / (end - start),
         }

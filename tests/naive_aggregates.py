@@ -96,7 +96,7 @@ def _doing(rows: list[Row], as_of_us: int) -> dict[str, Any]:
     stars = Counter(row["rating"] for row in rows if row["type"] == TYPE_ID["review"])
     rated = sum(count for star, count in stars.items() if 1 <= star <= 5)
     held = last_entries([row for row in rows if NAME_OF[row["type"]] in BROWSE_TYPES], BROWSE, MAX_BROWSE)
-    times = sorted(row["ts_us"] for row in held)
+    times = sorted(row["ts_us"] for row in held if row["type"] != TYPE_ID["promotion_received"])
     sessions = sum(1 for before, after in pairwise(times) if after - before > 30 * 60 * 1_000_000) + bool(times)
     carts = {day for day in days_of("add_to_cart") if day <= 90}
     orders = sum(1 for order in real_orders(rows) if (as_of_us - order["first_us"]) / MICROS_PER_DAY <= 90)
@@ -123,9 +123,11 @@ def _doing(rows: list[Row], as_of_us: int) -> dict[str, Any]:
 
 def _living(rows: list[Row], as_of_us: int) -> dict[str, Any]:
     times = [row["ts_us"] for row in rows]
-    days = {_days_ago(row, as_of_us) for row in rows}
-    first = max(days, default=0)
-    tenure, idle = ((as_of_us - edge(times)) / MICROS_PER_DAY if times else 0 for edge in (min, max))
+    days = _own_days(rows, as_of_us)
+    first = max((_days_ago(row, as_of_us) for row in rows), default=0)
+    tenure = (as_of_us - min(times)) / MICROS_PER_DAY if times else 0
+    own = [row["ts_us"] for row in rows if row["type"] != TYPE_ID["promotion_received"]]
+    idle = (as_of_us - max(own)) / MICROS_PER_DAY if own else tenure
 
     def age(kind: str, edge: Callable[[list[int]], int]) -> float:
         of_kind = [row["ts_us"] for row in rows if row["type"] == TYPE_ID[kind]]
@@ -172,6 +174,16 @@ def _liking(rows: list[Row]) -> dict[str, Any]:
         "unit_price_mean": _over(sum(line["amount_minor"] for line in held), sum(line["quantity"] for line in held)),
         "discounted_line_share": _over(sum(line["discount_minor"] > 0 for line in held), len(held)),
     }
+
+
+def _own_days(rows: list[Row], as_of_us: int) -> set[int]:
+    """Days on which more happened than promotions received, or a sign-up beside them that was not the first."""
+    kinds: dict[int, set[int]] = {}
+    for row in rows:
+        kinds.setdefault(_days_ago(row, as_of_us), set()).add(row["type"])
+    received, signup = TYPE_ID["promotion_received"], TYPE_ID["signup"]
+    began = max((day for day, seen in kinds.items() if signup in seen), default=0)
+    return {day for day, seen in kinds.items() if received not in seen or seen - {received, signup} or day == began}
 
 
 def _days_ago(row: Row, as_of_us: int) -> int:

@@ -4,10 +4,10 @@ import numpy as np
 
 from ltv_features.aggregates.feature import Aggregate, Compute, by_window, orders, share, total
 from ltv_features.contract import MICROS_PER_DAY, TYPE_ID
-from ltv_features.view import Floats, StateView, ratio
+from ltv_features.view import OWN_TYPES, Floats, StateView, ratio
 
 SESSION_GAP_US = MICROS_PER_DAY // 48
-"""Half an hour without a browse event ends a session."""
+"""Half an hour in which the user does nothing ends a session."""
 
 
 def _days_with(field: str, window: int, *, bought: bool = True) -> Compute:
@@ -23,7 +23,8 @@ def _days_with(field: str, window: int, *, bought: bool = True) -> Compute:
 
 
 def _sessions(view: StateView) -> Floats:
-    who, time = view.browse["who"], view.browse["ts_us"]
+    own = np.isin(view.browse["type"], OWN_TYPES)
+    who, time = view.browse["who"][own], view.browse["ts_us"][own]
     begins = np.ones(len(who), bool)
     begins[1:] = (who[1:] != who[:-1]) | (np.diff(time) > SESSION_GAP_US)
     return view.total(who, begins.astype(np.float64))

@@ -22,7 +22,8 @@ def _returned(first: int, last: int) -> Compute:
         who = view.days["who"]
         began = view.days["day"][np.minimum(view.day_offsets[:-1], max(len(who) - 1, 0))] if len(who) else who
         after = view.days["day"] - began[who]
-        return (view.total(who, ((after >= first) & (after <= last)).astype(np.float64)) > 0).astype(np.float64)
+        then = (after >= first) & (after <= last) & (view.days["own"] > 0)
+        return (view.total(who, then.astype(np.float64)) > 0).astype(np.float64)
 
     return compute
 
@@ -58,7 +59,12 @@ def _evening(view: StateView) -> Floats:
 
 AGGREGATES = (
     Aggregate("tenure_days", "days", "since the first event of any type", lambda v: v.tenure),
-    Aggregate("idle_days", "days", "since the last event of any type", lambda v: v.last_activity_age),
+    Aggregate(
+        "idle_days",
+        "days",
+        "since the user last did something (a promotion received is not their doing)",
+        lambda v: v.last_activity_age,
+    ),
     Aggregate("signup_age_days", "days", "since the sign-up", lambda v: v.age_of_first("signup")),
     Aggregate("logins", "count", "logins so far", lambda v: v.counts[:, TYPE_ID["login"]].astype(np.float64)),
     Aggregate("logins_30", "count", "logins of the last 30 days", lambda v: v.in_days("logins", 30)),
@@ -66,7 +72,7 @@ AGGREGATES = (
     *by_window(
         "active_days_{}",
         "count",
-        "days with any event, of the last {}",
+        "days on which the user did something, of the last {}",
         (30, 90),
         lambda days: lambda view: view.active_days(days),
     ),

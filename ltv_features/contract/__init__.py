@@ -49,6 +49,7 @@ from ltv_features.contract.state import (
 from ltv_features.contract.words import (
     BLOCK_EXAMPLES,
     BROWSE_TYPES,
+    DONE_TO,
     EVENT_TYPES,
     LENGTH_BUCKETS,
     MAX_BROWSE,
@@ -70,6 +71,7 @@ __all__ = [
     "CATEGORICAL_FIELDS",
     "CONTROLS",
     "CRM_EXPORT_TABLE",
+    "DONE_TO",
     "EVENTS",
     "EVENT_TYPES",
     "HIGH",

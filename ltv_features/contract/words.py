@@ -21,6 +21,8 @@ EVENT_TYPES = (
 
 TYPE_ID = {name: number for number, name in enumerate(EVENT_TYPES, start=1)}
 PROFILE_TYPE_ID = 0
+DONE_TO = ("promotion_received",)
+"""What a shop does to its customers; whatever else happens, they did."""
 BROWSE_TYPES = tuple(name for name in EVENT_TYPES if name not in ("purchase", "refund"))
 
 MICROS_PER_DAY = 86_400_000_000

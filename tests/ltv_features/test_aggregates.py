@@ -51,6 +51,15 @@ def test_everybody_with_an_event_is_in_one_stage(rows: list[Row], stage: str) ->
     assert [name for name in NAMES if name.startswith("stage_") and found[name]] == [f"stage_{stage}"]
 
 
+def test_who_is_only_written_to_does_nothing() -> None:
+    mail = [event("a", "promotion_received", 280 + 30 * n, event_key=n) for n in range(4)]
+    found = values_of([event("a", "signup", 280, event_key=9), event("a", "purchase", 281, order_key=1), *mail])
+    told = {name: found[name] for name in ("sessions", "active_days_90", "idle_days", "returned_day_30", "stage_lost")}
+    assert told == {"sessions": 1, "active_days_90": 0, "idle_days": 119, "returned_day_30": 0, "stage_lost": 1}
+    silent = values_of(mail)
+    assert (silent["idle_days"], silent["stage_lost"]) == (silent["tenure_days"], 1)
+
+
 def test_the_page_lists_every_feature_with_its_meaning() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "ltv_features.aggregates"], capture_output=True, text=True, check=True

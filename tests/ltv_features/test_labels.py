@@ -59,6 +59,11 @@ def test_a_refund_counts_in_its_own_period_and_may_make_it_negative() -> None:
     assert made["active"] == [[1, 1]]
 
 
+def test_a_promotion_that_a_shop_sends_makes_nobody_active() -> None:
+    rows = [event("a", "promotion_received", 11), event("a", "promotion_redeemed", 18)]
+    assert labels_of(rows)["active"] == [[0, 1]]
+
+
 def test_an_order_counts_once_in_the_period_of_its_first_line() -> None:
     rows = [event("a", "purchase", day, order_key=1, event_key=round(day)) for day in (12, 13, 18)]
     made = labels_of(rows)
