@@ -9,7 +9,9 @@ from pathlib import Path
 import pyarrow.csv as pcsv
 import pytest
 
+from jobs._entry import Settings
 from ltv_features import errors
+from ltv_features.strict import load
 from ltv_features.synthetic import make_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +50,14 @@ def test_your_own_data_in_ten_minutes_ends_at_scores_and_an_export(tmp_path):
     assert (tmp_path / "lake" / "scores" / "_delta_log").is_dir()
     assert (tmp_path / "lake" / "reports" / "2026-01-01" / "evaluation.html").is_file()
     assert len(list((tmp_path / "export" / "crm").glob("*/manifest.json"))) == 1
+
+
+@pytest.mark.parametrize("number", range(len(re.findall("```toml", section("Data: mapping, quarantine, replay")))))
+def test_what_the_data_section_shows_is_a_configuration(tmp_path, number):
+    shown = block(section("Data: mapping, quarantine, replay"), "toml", number)
+    rest = '[lake]\nroot = "lake"\n[export]\nfolder = "export"\nsuppression = "suppression.csv"\n'
+    (tmp_path / "shop.toml").write_text(rest + shown)
+    assert load(tmp_path / "shop.toml", Settings).sources
 
 
 def test_the_table_of_jobs_names_every_job():
