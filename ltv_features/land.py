@@ -141,9 +141,17 @@ def unaccounted(lake: Lake, *names: str) -> Iterator[tuple[str, ledger.Hop]]:
 
 
 def _known_digests(lake: Lake, table: str) -> set[str]:
-    if not lake.exists(table):
+    """The files that were landed, as commits note them, so one whose rows were all erased does not come back.
+
+    Where the log of the table does not reach back to its beginning any more, those of the rows that are there too.
+    """
+    if (version := lake.version(table)) is None:
         return set()
-    return {row[0] for row in lake.read(table).select("_file_sha256").distinct().collect()}
+    history = lake.history(table, version)
+    noted = {digest for commit in history for digest in commit.note.get(_LANDED, ())}
+    if history[-1].version == 0:
+        return noted
+    return noted | {row[0] for row in lake.read(table).select("_file_sha256").distinct().collect()}
 
 
 def _append(

@@ -29,7 +29,7 @@ SLOW_TOY = {
 }
 IN_SPARK = (
     "state.p1(events=5_000, users=200, rounds=1), carried.p2(events=4_000, users=200, rounds=1), "
-    "carried.p3(events=20_000, users=400, rounds=1), examples.p4b(events=5_000, users=100, rounds=1), "
+    "carried.p3(events=20_000, users=400, rounds=1), examples.p4b(events=5_000, users=100, many=4, rounds=1), "
     "examples.p4c(users=500, events=10_000, rounds=1)"
 )
 """Each opens a session of its own, so they run in a process of their own."""

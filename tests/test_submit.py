@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
@@ -163,7 +164,8 @@ def head() -> Iterator[Head]:
         wait_for(made, process, Path(scratch) / "head.log")
         yield made
     finally:
-        process.terminate()
+        for each in (*psutil.Process(process.pid).children(recursive=True), process):
+            each.kill()  # asked to stop they take half a minute, and nothing of them is needed
         process.wait(timeout=90)
         shutil.rmtree(scratch, ignore_errors=True)
 

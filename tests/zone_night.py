@@ -20,7 +20,7 @@ from ltv_features.kept import KEPT
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
-from tests.conftest import QUICK
+from tests.conftest import JAVA, QUICK
 from tests.ingest_shop import HEADER, ORDERS, Shop
 
 ROWS = (
@@ -33,8 +33,11 @@ NIGHTS = (date(2026, 2, 1), date(2026, 2, 2))
 
 def main(folder: Path, zone: str) -> None:
     """Ingests, builds two nights one on top of the other, and says what there is."""
-    java = QUICK | {"spark.driver.extraJavaOptions": f"{QUICK['spark.driver.extraJavaOptions']} -Duser.timezone={zone}"}
-    conf = java | {"spark.sql.session.timeZone": zone, "spark.sql.warehouse.dir": str(folder / "warehouse")}
+    conf = QUICK | {
+        "spark.driver.extraJavaOptions": f"{JAVA} -XX:TieredStopAtLevel=1 -Duser.timezone={zone}",
+        "spark.sql.session.timeZone": zone,
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+    }
     spark = open_session(SparkSettings(driver_memory="1g", shuffle_partitions=2, conf=conf), "zone")
     lake = Lake(spark, str(folder / "lake"))
     shop = Shop(lake, folder, {"orders": {"events": {**ORDERS, "history": True}}})

@@ -49,8 +49,8 @@ fi
 # Last, so that the run ends with the test runner's own summary line. No test at all (5) is a failure too.
 printf '\n== tests\n'
 TESTS=0
-# Two at a time, a file never torn apart: a test waits for its own JVM most of the time.
-python -m pytest -n 2 --dist loadfile -m "not gpu" || TESTS=$?
+# Two at a time, a file never torn apart, the longest files first: a test waits for its own JVM most of the time.
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu" || TESTS=$?
 
 if [ ${#FAILED[@]} -gt 0 ]; then
     printf '!! failed: %s\n' "$(IFS=,; printf '%s' "${FAILED[*]}")"

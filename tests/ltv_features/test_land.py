@@ -101,6 +101,8 @@ def test_a_second_landing_adds_no_row_and_no_version_and_a_new_file_adds_only_it
     assert lake.version("raw_s") == version
     (inbox / "b.csv").write_text("a,new\n2,x\n")
     assert sorted(row["a"] for row in landed(lake, inbox)) == ["1", "2"]  # type: ignore[type-var]
+    lake._table("raw_s").delete("a = '1'")  # all that the first file said
+    assert [row["a"] for row in landed(lake, inbox)] == ["2"]
 
 
 def test_a_glob_and_a_path_with_spaces_and_brackets_find_their_files(lake: Lake, inbox: Path) -> None:

@@ -114,6 +114,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "rnn": {"encoder": "rnn"},
     "gru": {"encoder": "gru"},
     "lstm": {"encoder": "lstm", "embedding": 50, "layers": [128, 128], "dropout": 0.2},
+    "lstm_without_anchor": {"encoder": "lstm", "residual_on_anchor": False},
     "lstm_256": {"encoder": "lstm", "hidden": 256, "batch_size": 64, "learning_rate": 0.001},
     "cnn_lstm": {"encoder": "cnn_lstm", "filters": 64, "kernel": 3, "layers": [50, 50]},
     "churn_lstm_64": {"encoder": "lstm", "hidden": 64},
@@ -148,8 +149,9 @@ def test_every_preset_is_built_takes_two_steps_and_predicts(
 
 def bundle_of(result: FitResult, fit: NetworkFit, folder: Path, *, cap_minor: float = 1e12) -> Bundle:
     """What was fitted, as it would be stored."""
+    said = fit.settings
     config = network.to_config(
-        result.shape, encoder=fit.settings.encoder, residual=True, members=1, cap_minor=cap_minor
+        result.shape, encoder=said.encoder, residual=said.residual_on_anchor, members=1, cap_minor=cap_minor
     )
     return write(
         folder,
