@@ -48,7 +48,7 @@ class TrainSettings(Section):
     boosting: BoostingSettings = BoostingSettings()
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
-    max_vocabulary: Positive = 20_000
+    max_vocabulary: Annotated[int, Field(ge=1, le=5_000_000)] = 20_000
     impute: Literal["mean", "median"] = "mean"
     outliers: Literal["clip", "none"] = "clip"
     warm_start: bool = False
