@@ -113,7 +113,10 @@ def contract_problems(stored: Mapping[str, Any]) -> list[str]:
         there = stored.get(key)
         if here == there:
             continue
-        if isinstance(here, list) and isinstance(there, list):
+        if key == "schema_version":
+            age = "a newer" if isinstance(there, int) and there > here else "an older"
+            problems.append(f"{key}: expected {here}, that of this code, actual {there!r}, made by {age} version of it")
+        elif isinstance(here, list) and isinstance(there, list):
             gone, new = [x for x in there if x not in here], [x for x in here if x not in there]
             problems.append(f"{key}: only in the bundle {gone}, only in this code {new}, or another order")
         else:

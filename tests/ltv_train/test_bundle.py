@@ -111,12 +111,15 @@ def test_a_bundle_of_another_contract_is_refused_with_the_difference(tmp_path: P
         load(made.path)
 
 
-def test_a_bundle_of_another_schema_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ours", "age"), [(2, "an older"), (0, "a newer")])
+def test_a_bundle_of_another_schema_version_says_which_one_made_it_and_which_one_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: int, age: str
+) -> None:
     made = some_bundle(tmp_path)
-    (made.path / "contract.json").write_text(json.dumps(made.json_of("contract.json") | {"schema_version": 99}))
-    rewrite_digest(made.path, "contract.json")
-    with pytest.raises(BundleRefused, match="schema_version: the bundle has 99"):
+    monkeypatch.setattr(bundle_rules, "SCHEMA_VERSION", ours)
+    with pytest.raises(BundleRefused, match=rf"schema_version: expected {ours}, .* actual 1, made by {age} version"):
         load(made.path)
+    assert load(some_bundle(tmp_path / "again").path).json_of("contract.json")["schema_version"] == ours
 
 
 @pytest.mark.parametrize(
