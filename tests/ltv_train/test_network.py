@@ -129,3 +129,10 @@ def test_a_recommender_of_other_weights_is_refused(tmp_path: Path) -> None:
     other = with_weights(whole, tmp_path, half)
     with pytest.raises(BundleRefused, match=r"expected float32 \[.*\], actual float16 \["):
         cached_recommender(str(other.path), other.digest)
+
+
+def test_a_recommender_of_settings_that_nobody_may_have_is_refused(tmp_path: Path) -> None:
+    whole = write_recommender(str(tmp_path), some_recommender(), SETTINGS, {})
+    other = changed(whole, tmp_path, config={"settings": whole.config["settings"] | {"depth": 3}})
+    with pytest.raises(BundleRefused, match=r"(?s)settings in config\.json: .*depth"):
+        cached_recommender(str(other.path), other.digest)
