@@ -1,9 +1,11 @@
 """A shard set made whole: small buckets merged upward, part tables joined, manifests written last.
 
 The folder layout, below <lake>/shards/<as_of>: <kind>/<origin>/<split>/T=<length>/part-*.parquet, beside the splits
-`users.parquet` (the slice's users) and `manifest.json`; `outcomes.parquet` in the as_of set alone.
+`users.parquet` (the slice's users) and `manifest.json`, which lists the digest of every other file;
+`outcomes.parquet` in the as_of set alone.
 """
 
+import hashlib
 import io
 import json
 from collections import defaultdict
@@ -52,8 +54,6 @@ def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -
         folder = files.join(root, plan.kind, day)
         written = [fact for fact in known if fact["fact"] == "file" and fact["folder"].split("/")[0] == day]
         written = _merged_upward(files.join(root, plan.kind), written, plan, len(facts.aggregates))
-        for table in TABLES:
-            _join_parts(folder, table)
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "kind": plan.kind,
@@ -69,6 +69,7 @@ def finish(root: str, plan: ExamplePlan, told: Iterable[str], facts: SetFacts) -
             "table_versions": dict(facts.table_versions),
             **_tally(known, plan, number),
             "splits": {split: _split(written, f"{day}/{split}") for split in SPLITS},
+            "tables": {name: made for name in TABLES if (made := _join_parts(folder, name))},
         }
         files.write_json(files.join(folder, MANIFEST), manifest)
         manifests[day] = manifest
@@ -134,11 +135,12 @@ def _merged_upward(root: str, written: list[Fact], plan: ExamplePlan, aggregates
     ]
 
 
-def _join_parts(folder: str, table: str) -> None:
-    """Makes one file of the parts that tasks left in a folder of the table's name."""
+def _join_parts(folder: str, table: str) -> dict[str, Any] | None:
+    """Makes one file of the parts that tasks left in a folder of the table's name; its digest and size, None without
+    parts."""
     parts = [name for name in files.list_files(folder) if name.startswith(f"{table}/") and name.endswith(".parquet")]
     if not parts:
-        return
+        return None
     sink = io.BytesIO()
     writer: pq.ParquetWriter | None = None
     for name in parts:
@@ -148,7 +150,9 @@ def _join_parts(folder: str, table: str) -> None:
     if writer is not None:
         writer.close()
     files.remove_folder(files.join(folder, table))
-    files.write_bytes(files.join(folder, table), sink.getvalue())
+    content = sink.getvalue()
+    files.write_bytes(files.join(folder, table), content)
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def _split(written: list[Fact], folder: str) -> dict[str, Any]:

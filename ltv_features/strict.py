@@ -7,6 +7,7 @@ asked even where something else in the file is wrong, as long as that cannot be 
 import copy
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -154,10 +155,16 @@ def _built(annotation: Any, value: Any, reading: Reading) -> Any:
         return None
 
 
+_PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*(?=@)")
+"""User and password in an address, which are never shown."""
+
+
 def _opened(place: str, info: ValidationInfo) -> str:
     scheme, mark, _ = place.partition("://")
     if mark and scheme not in fsspec.available_protocols():
         raise ValueError(f"{scheme}:// is not an address that can be opened here")
+    if _PASSWORD.search(place):
+        raise ValueError("a password in an address would be written into logs and manifests; next: the environment")
     return place if mark else _below_the_file(place, info)
 
 
@@ -188,7 +195,7 @@ def _sentence(problem: Any, model: type[Section]) -> str:
     if problem["type"] == "extra_forbidden":
         return _placed(problem["loc"], f"unknown key{_nearest_key(problem, model)}")
     said = problem["msg"].removeprefix("Value error, ")
-    value = repr(problem.get("input"))
+    value = _PASSWORD.sub("...", repr(problem.get("input")))
     shown = problem["type"] != "missing" and not isinstance(problem.get("input"), dict) and len(value) <= _LONG
     return _placed(problem["loc"], said + (f" (got {value})" if shown else ""))
 

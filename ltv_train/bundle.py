@@ -31,6 +31,7 @@ from ltv_train.bundle_rules import (
     digests_of,
     listed,
     parsed,
+    table_in,
 )
 
 _MAX_FILE_BYTES = 4 << 30
@@ -66,11 +67,13 @@ class Bundle:
         """The value of one JSON file. Raises BundleRefused when it is not JSON or holds numbers that are not finite."""
         return parsed(self.path, name, self.bytes_of(name))
 
+    def table_of(self, name: str) -> pa.Table:
+        """The table in one Parquet file. Raises BundleRefused when it is none, or far too large."""
+        return table_in(self.path, name, self.bytes_of(name))
+
     def encoding(self) -> Encoding:
         """The vocabulary and scales of training."""
-        return Encoding.from_parts(
-            pq.read_table(io.BytesIO(self.bytes_of("vocab.parquet"))), self.json_of("scaling.json")
-        )
+        return Encoding.from_parts(self.table_of("vocab.parquet"), self.json_of("scaling.json"))
 
     def anchors(self) -> Anchors:
         """The anchors of training; scoring uses the entry of the origin."""

@@ -3,11 +3,15 @@
 May import: the contract. No model, no reader.
 """
 
+import io
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ltv_features.aggregates import NAMES
 from ltv_features.contract import CATEGORICAL_FIELDS, NUMERIC_FIELDS, SCHEMA_VERSION
@@ -17,6 +21,8 @@ DIGESTS = "digests.json"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _SUFFIXES = (".json", ".txt", ".safetensors", ".parquet", ".md")
 _MAX_DIGESTS_BYTES, _MAX_FILES = 4 << 20, 10_000
+_MAX_TABLE_ROWS, _MAX_TABLE_BYTES = 20_000_000, 2 << 30
+"""Rows and unpacked bytes of a table: a small file can say that it is a large one."""
 
 
 def contract_facts() -> dict[str, Any]:
@@ -53,7 +59,8 @@ def digests_of(folder: Path) -> dict[str, str]:
     digests = parsed(folder, DIGESTS, place.read_bytes())
     if not {"config.json", "contract.json"} <= set(digests) or len(digests) > _MAX_FILES:
         raise BundleRefused(
-            f"bundle {folder}: {DIGESTS} lists {len(digests)} files, expected config and contract among"
+            f"bundle {folder}: {DIGESTS} lists {len(digests)} files, expected config.json and contract.json among at "
+            f"most {_MAX_FILES}"
         )
     return {checked_path(path): str(digest) for path, digest in digests.items()}
 
@@ -73,6 +80,32 @@ def parsed(folder: Path, name: str, content: bytes) -> dict[str, Any]:
     return value
 
 
+def table_in(folder: Path, name: str, content: bytes) -> pa.Table:
+    """The table in a Parquet file. Raises BundleRefused when it is none, or would take too much once unpacked."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        facts = file.metadata
+        unpacked = sum(facts.row_group(place).total_byte_size for place in range(facts.num_row_groups))
+        if facts.num_rows > _MAX_TABLE_ROWS or unpacked > _MAX_TABLE_BYTES:
+            raise BundleRefused(
+                f"bundle {folder}: {name}: expected at most {_MAX_TABLE_ROWS} rows and {_MAX_TABLE_BYTES} bytes "
+                f"unpacked, actual {facts.num_rows} and {unpacked}; next: train again"
+            )
+        return file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise BundleRefused(f"bundle {folder}: {name} is no Parquet file: {error}; next: train again") from error
+
+
+def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[str]:
+    """What is said otherwise under the same name, by name; None stands for what is not there.
+
+    >>> differences({"width": 16, "periods": 2}, {"width": 16, "depth": 3})
+    ['depth: expected None, actual 3', 'periods: expected 2, actual None']
+    """
+    names = sorted(name for name in {*expected, *actual} if expected.get(name) != actual.get(name))
+    return [f"{name}: expected {expected.get(name)}, actual {actual.get(name)}" for name in names]
+
+
 def contract_problems(stored: Mapping[str, Any]) -> list[str]:
     """How the contract of a bundle differs from this code's; empty where it does not."""
     problems = []
@@ -80,7 +113,10 @@ def contract_problems(stored: Mapping[str, Any]) -> list[str]:
         there = stored.get(key)
         if here == there:
             continue
-        if isinstance(here, list) and isinstance(there, list):
+        if key == "schema_version":
+            age = "a newer" if isinstance(there, int) and there > here else "an older"
+            problems.append(f"{key}: expected {here}, that of this code, actual {there!r}, made by {age} version of it")
+        elif isinstance(here, list) and isinstance(there, list):
             gone, new = [x for x in there if x not in here], [x for x in here if x not in there]
             problems.append(f"{key}: only in the bundle {gone}, only in this code {new}, or another order")
         else:

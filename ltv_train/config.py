@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from ltv_features.strict import LocalFolder, Place, Section, nearest
-from ltv_train.network_settings import NetworkName, NetworkSettings, Positive, Share
+from ltv_train.network_settings import BatchSize, NetworkName, NetworkSettings, Positive, Share
 from ltv_train.search_settings import SearchSettings
 
 __all__ = ["NetworkSettings", "TrainConfig"]
@@ -48,7 +48,7 @@ class TrainSettings(Section):
     boosting: BoostingSettings = BoostingSettings()
     ray: RaySettings = RaySettings()
     min_vocabulary_count: Positive = 5
-    max_vocabulary: Positive = 20_000
+    max_vocabulary: Annotated[int, Field(ge=1, le=5_000_000)] = 20_000
     impute: Literal["mean", "median"] = "mean"
     outliers: Literal["clip", "none"] = "clip"
     warm_start: bool = False
@@ -122,7 +122,7 @@ class RecommendSettings(Section):
     dimension: Positive = 64
     temperature: Annotated[float, Field(gt=0)] = 0.1
     epochs: Positive = 4
-    batch_size: Positive = 512
+    batch_size: BatchSize = 512
     negatives: Positive = 4096
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     seed: Positive = 1

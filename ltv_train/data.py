@@ -20,11 +20,21 @@ from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_features.errors import ShardsRefused
 from ltv_features.project import Examples
 from ltv_train import petastorm_compat
-from ltv_train.manifest import Manifest, load_manifest, verify
+from ltv_train.manifest import Manifest, load_manifest, read_table, verify
 from ltv_train.plan import Bucket, Plan, Read, reading_plan
 from ltv_train.watchdog import watched
 
-__all__ = ["Arrays", "Manifest", "Padded", "load_manifest", "padded_batches", "plan_of", "read_all", "verify"]
+__all__ = [
+    "Arrays",
+    "Manifest",
+    "Padded",
+    "load_manifest",
+    "padded_batches",
+    "plan_of",
+    "read_all",
+    "read_table",
+    "verify",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -3,7 +3,6 @@
 May import: explain, backtest, data. No Spark, no Ray.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ltv_features import files
 from ltv_features.errors import BundleRefused, InputMissing
@@ -108,7 +106,7 @@ def _past(folder: str, made: Backtest, name: str, shards: str) -> Past | None:
 
 
 def _user_ids(shards: str, ahead: Examples, told: Explanation) -> list[str]:
-    users = pq.read_table(io.BytesIO(files.read_bytes(files.join(shards, "users.parquet"))))
+    users = data.read_table(data.load_manifest(shards), "users.parquet")
     keys = pa.array(ahead.user_key[told.customers.rows])
     ids: list[str] = users["user_id"].take(pc.index_in(keys, value_set=users["user_key"])).to_pylist()
     return ids

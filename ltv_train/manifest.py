@@ -1,11 +1,16 @@
 """What a shard set says about itself, and whether its files are those that were written."""
 
+import hashlib
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ltv_features import blocks, files
 from ltv_features.blocks import Layout
@@ -31,6 +36,14 @@ class Cutoff:
 
 
 @dataclass(frozen=True)
+class TableFile:
+    """A Parquet file beside the splits."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a shard set says about itself; `folder` is where it lies."""
 
@@ -48,6 +61,7 @@ class Manifest:
     table_versions: Mapping[str, int]
     never_bought: Mapping[str, Any]
     splits: Mapping[str, tuple[Bucket, ...]]
+    tables: Mapping[str, TableFile]
 
     def buckets(self, split: str) -> tuple[Bucket, ...]:
         """The buckets of a split; of EVERYBODY those of training and validation, joined by length."""
@@ -101,6 +115,7 @@ def load_manifest(folder: str) -> Manifest:
         table_versions=read["table_versions"],
         never_bought=read["never_bought"],
         splits={name: tuple(_bucket(bucket) for bucket in split["buckets"]) for name, split in read["splits"].items()},
+        tables={name: TableFile(**table) for name, table in read.get("tables", {}).items()},
     )
 
 
@@ -114,26 +129,44 @@ def _bucket(read: Mapping[str, Any]) -> Bucket:
 
 def verify(manifest: Manifest) -> None:
     """Nothing when the files are those of the manifest. Raises ShardsRefused that names every file that is not."""
-    listed = {file.path: file for split in manifest.splits.values() for bucket in split for file in bucket.files}
-    there = {path for path in files.list_files(manifest.folder) if path.split("/")[0] in manifest.splits}
+    shards = {file.path: file for split in manifest.splits.values() for bucket in split for file in bucket.files}
+    listed: dict[str, ShardFile | TableFile] = {**shards, **manifest.tables}
+    found = files.list_files(manifest.folder)
+    there = {path for path in found if path.split("/")[0] in manifest.splits or path.endswith(".parquet")}
     problems = [f"{path}: not in the manifest" for path in sorted(there - set(listed))]
-    for path, file in sorted(listed.items()):
-        if path not in there:
-            problems.append(f"{path}: missing")
-            continue
+    problems += [f"{path}: missing" for path in sorted(set(listed) - there)]
+    for path in sorted(set(listed) & there):
         content = files.join(manifest.folder, path)
-        size = _size_of(content)
-        if size != file.bytes:
-            problems.append(f"{path}: expected {file.bytes} bytes, actual {size}")
-        elif (actual := files.sha256_of(content)) != file.sha256:
-            problems.append(f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}...")
-    for path in sorted(path for path, file in listed.items() if not sum(file.examples)):
+        problems += _differences(path, listed[path], _size_of(content), partial(files.sha256_of, content))
+    for path in sorted(path for path, file in shards.items() if not sum(file.examples)):
         log.info("%s: %s holds no row and is skipped", manifest.folder, path)
     if problems:
-        listing = "".join(f"\n  - {problem}" for problem in problems)
-        raise ShardsRefused(
-            f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples"
-        )
+        raise _refused(manifest, problems)
+
+
+def read_table(manifest: Manifest, name: str) -> pa.Table:
+    """A table beside the splits. Raises ShardsRefused when the manifest lists none of that name, or another one."""
+    content = files.read_bytes(files.join(manifest.folder, name))
+    if name not in manifest.tables:
+        raise _refused(manifest, [f"{name}: not in the manifest"])
+    problems = _differences(name, manifest.tables[name], len(content), lambda: hashlib.sha256(content).hexdigest())
+    if problems:
+        raise _refused(manifest, problems)
+    return pq.read_table(io.BytesIO(content))
+
+
+def _differences(path: str, file: ShardFile | TableFile, size: int, digest: Callable[[], str]) -> list[str]:
+    """How a file differs from what is listed; its digest is worked out where its size is right."""
+    if size != file.bytes:
+        return [f"{path}: expected {file.bytes} bytes, actual {size}"]
+    actual = digest()
+    same = actual == file.sha256
+    return [] if same else [f"{path}: expected SHA-256 {file.sha256[:16]}..., actual {actual[:16]}..."]
+
+
+def _refused(manifest: Manifest, problems: Sequence[str]) -> ShardsRefused:
+    listing = "".join(f"\n  - {problem}" for problem in problems)
+    return ShardsRefused(f"shards {manifest.folder}: {len(problems)} file(s) differ{listing}\nnext: run build_examples")
 
 
 def _size_of(path: str) -> int:

@@ -14,22 +14,27 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ltv_features.aggregates import NAMES
 from ltv_features.blocks import bucket_of
-from ltv_features.contract import LENGTH_BUCKETS, MAX_TOKENS
+from ltv_features.contract import LENGTH_BUCKETS, MAX_TOKENS, NUMERIC_FIELDS
+from ltv_features.encode import Encoding
 from ltv_features.errors import BundleRefused
 from ltv_features.project import Examples
 from ltv_train import models
 from ltv_train.bundle import Bundle
+from ltv_train.bundle_rules import differences
 from ltv_train.inputs import Array, Inputs, columns_of
 from ltv_train.models import Shape, ValueNetwork
 from ltv_train.named import Named
 from ltv_train.predictions import NOTHING, Predictions, amounts_through_anchor, chances_through_anchor, finished
+from ltv_train.weights import hold_weights, weights_of
 
 log = logging.getLogger(__name__)
 KIND = "network"
 WEIGHTS_FILE = "weights.safetensors"
 ROWS = 256
 """Rows of every forward pass when scoring; a bundle's scores are defined at this size."""
+_NEEDED = ("encoder", "head", "shape", "residual_on_anchor", "members", "cap_minor")
 _AMOUNTS = ("mean", "median", "low", "high")
 _CHANCES = ("p_purchase", "p_active")
 _NAMED = ("named_mean", "named_purchase")
@@ -40,8 +45,7 @@ Floats = npt.NDArray[np.float64]
 
 def to_files(members: Sequence[Mapping[str, Tensor]]) -> dict[str, bytes]:
     """The files of a network bundle: the weights of every member (one a seed) as one safetensors file."""
-    named = {f"{m}.{name}": value.contiguous() for m, one in enumerate(members) for name, value in one.items()}
-    return {WEIGHTS_FILE: safetensors.torch.save(named)}
+    return {WEIGHTS_FILE: safetensors.torch.save(_by_member(members))}
 
 
 def to_config(
@@ -59,23 +63,61 @@ def to_config(
 
 
 def load_predictor(bundle: Bundle) -> "NetworkPredictor":
-    """The networks of a bundle. Raises BundleRefused on other shapes, or weights that are not finite."""
+    """The networks of a bundle. Raises BundleRefused, with the difference, where its files do not belong together."""
     torch.set_num_threads(1)
-    config, named = bundle.config, safetensors.torch.load(bundle.bytes_of(WEIGHTS_FILE))
-    shape, networks = Shape(**config["shape"]), []
-    for member in range(config["members"]):
-        prefix = f"{member}."
-        weights = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
-        residual, head = config["residual_on_anchor"], config["head"]
-        network = models.build(config["encoder"], shape, residual=residual, seed=1, head=head)
-        _check(bundle, network, weights)
-        network.load_state_dict(weights)
-        networks.append(network.eval().requires_grad_(False))
-    inputs = Inputs(
-        bundle.encoding(), bundle.anchors(), bundle.periods_days, Named.from_config(config.get("named", []))
-    )
+    config, weights, encoding = bundle.config, weights_of(bundle, WEIGHTS_FILE), bundle.encoding()
+    named = Named.from_config(config.get("named", []))
+    _hold_config(bundle, encoding, named, members=len({name.split(".")[0] for name in weights}))
+    networks = [_built(bundle) for _ in range(config["members"])]
+    hold_weights(bundle, _by_member([network.state_dict() for network in networks]), weights)
+    for member, network in enumerate(networks):
+        network.load_state_dict({name: weights[f"{member}.{name}"] for name in network.state_dict()})
+        network.eval().requires_grad_(False)
+    inputs = Inputs(encoding, bundle.anchors(), bundle.periods_days, named)
     trained = int(config.get("trained_horizons", len(bundle.horizons_days)))
     return NetworkPredictor(networks, inputs, float(config["cap_minor"]), trained)
+
+
+def _hold_config(bundle: Bundle, encoding: Encoding, named: Named, members: int) -> None:
+    """Nothing where config.json says what the other files, and this code, say. Raises BundleRefused where it does not.
+
+    Else a vocabulary of another size would look up rows of other items, and say something else of every customer.
+    """
+    config = bundle.config
+    if missing := sorted(name for name in _NEEDED if name not in config):
+        raise BundleRefused(f"bundle {bundle.path}: config.json has no {', '.join(missing)}; next: train again")
+    shape = config["shape"]
+    expected = {f"shape.vocabulary.{name}": rows for name, rows in encoding.vocabulary_sizes.items()}
+    expected |= {"shape.numeric": len(NUMERIC_FIELDS), "shape.aggregates": len(NAMES), "members": members}
+    expected |= {"shape.periods": len(bundle.horizons_days), "shape.named": len(named.names)}
+    actual = {f"shape.vocabulary.{name}": rows for name, rows in shape.get("vocabulary", {}).items()}
+    actual |= {f"shape.{name}": shape.get(name, 0) for name in ("numeric", "aggregates", "periods", "named")}
+    actual["members"] = config["members"]
+    problems = differences(expected, actual)
+    for name, known in (("encoder", models.ENCODERS), ("head", models.HEADS)):
+        if config[name] not in known:
+            problems.append(f"{name}: expected one of {', '.join(known)}, actual {config[name]!r}")
+    if problems:
+        raise BundleRefused(f"bundle {bundle.path}: config.json differs: {'; '.join(problems)}; next: train again")
+
+
+def _built(bundle: Bundle) -> ValueNetwork:
+    """A network of the sizes in config.json, with any weights. Raises BundleRefused where nothing can be built so."""
+    config = bundle.config
+    try:
+        shape = Shape(**config["shape"])
+        return models.build(
+            config["encoder"], shape, residual=config["residual_on_anchor"], seed=1, head=config["head"]
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BundleRefused(
+            f"bundle {bundle.path}: no network can be built of the shape in config.json: {error}; next: train again"
+        ) from error
+
+
+def _by_member(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The weights of all members under the names that they have in a bundle."""
+    return {f"{m}.{name}": value.contiguous() for m, one in enumerate(members) for name, value in one.items()}
 
 
 class NetworkPredictor:
@@ -129,15 +171,3 @@ def _filled(values: Array) -> Array:
     padded = np.zeros((ROWS, *values.shape[1:]), values.dtype)
     padded[: len(values)] = values
     return padded
-
-
-def _check(bundle: Bundle, network: ValueNetwork, weights: Mapping[str, Tensor]) -> None:
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    actual = {name: tuple(value.shape) for name, value in weights.items()}
-    names = sorted(name for name in {*expected, *actual} if expected.get(name) != actual.get(name))
-    if names:
-        differ = "; ".join(f"{name}: expected {expected.get(name)}, actual {actual.get(name)}" for name in names[:10])
-        raise BundleRefused(f"bundle {bundle.path}: weights differ in shape: {differ}; next: train again")
-    bad = sorted(name for name, value in weights.items() if not bool(torch.isfinite(value).all()))
-    if bad:
-        raise BundleRefused(f"bundle {bundle.path}: weights that are not finite: {', '.join(bad)}; next: train again")

@@ -3,12 +3,34 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
+from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_features.strict import Section, folder_of
 from ltv_train.presets import read_preset
 
+
+def fits_blocks(size: int) -> int:
+    """`size` itself where batches of so many examples can be cut from the blocks of a shard. Raises ValueError.
+
+    >>> fits_blocks(32), fits_blocks(192)
+    (32, 192)
+    >>> fits_blocks(200)
+    Traceback (most recent call last):
+    ValueError: a batch is a part of a block of 64 examples or several blocks: the nearest are 192 and 256
+    """
+    if size % BLOCK_EXAMPLES == 0 or BLOCK_EXAMPLES % size == 0:
+        return size
+    below = size // BLOCK_EXAMPLES * BLOCK_EXAMPLES or 1 << (size.bit_length() - 1)
+    above = below + min(below, BLOCK_EXAMPLES)
+    raise ValueError(
+        f"a batch is a part of a block of {BLOCK_EXAMPLES} examples or several blocks: the nearest are {below} and "
+        f"{above}"
+    )
+
+
 Positive = Annotated[int, Field(ge=1)]
+BatchSize = Annotated[Positive, AfterValidator(fits_blocks)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
@@ -37,6 +59,7 @@ class NetworkSettings(Section):
     `head`: what is learned of value; all but ziln are there for comparison.
     `layers`: how many there are, each `hidden` wide, or the width of each. `embedding`: the width of a token's vector;
     without it that of the first layer (an mlp then looks at no token). `filters`: of the convolution of a cnn_lstm.
+    `batch_size`: examples of a step, over all ranks (see sizes.rank_batch); a divisor or a multiple of 64.
     `weight_decay` shrinks weights beside the gradient (AdamW); `l1` and `l2` add l1 x sum|w| + l2 x sum w^2 over weight
     matrices to the loss. `decay_steps`: steps in which the rate falls by the factor `decay`, a third of all without it.
     `precision`: of the matrix products in training; "auto" is bfloat16 on a GPU that has it, float32 elsewhere.
@@ -54,7 +77,7 @@ class NetworkSettings(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     batch_norm: bool = False
     residual_on_anchor: bool = True
-    batch_size: Positive = 512
+    batch_size: BatchSize = 512
     steps: Positive | None = None
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: AboveZero = 2e-3

@@ -3,13 +3,11 @@
 May import: backtest, data, pages. No Spark, no Ray.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ltv_features import files
 from ltv_train import backtest, data, pages
@@ -48,7 +46,7 @@ def judged(
     """
     outcomes = pa.table({})  # a log too short for a past origin has none, and the gate says so
     if len(run["origins"]) > 1:
-        outcomes = pq.read_table(io.BytesIO(files.read_bytes(files.join(shards, "outcomes.parquet"))))
+        outcomes = data.read_table(data.load_manifest(shards), "outcomes.parquet")
     sets, told = shards.rsplit("/", 1)[0], attributes or {}
     known = {origin: known_at(files.join(sets, origin), told.get(origin)) for origin in run["origins"][:-1]}
     made = backtest.judge(folder, run, outcomes, production=before, settings=settings, seed=_SEED, known=known)

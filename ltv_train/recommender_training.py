@@ -3,7 +3,6 @@
 May import: data, distributed, recommend. No Spark, no table.
 """
 
-import io
 import logging
 from dataclasses import asdict
 from datetime import date
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ltv_features import files
 from ltv_features.cutoffs import midnight_us
@@ -102,4 +100,4 @@ def _baskets(folder: str, origin: str, examples: Examples) -> Baskets:
 
 
 def _table(folder: str, name: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(files.read_bytes(files.join(folder, name))))
+    return data.read_table(data.load_manifest(folder), name)

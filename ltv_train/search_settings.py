@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from ltv_features.strict import Section
-from ltv_train.network_settings import AboveZero, NetworkName, NetworkSettings, Positive, Share
+from ltv_train.network_settings import AboveZero, BatchSize, NetworkName, NetworkSettings, Positive, Share
 
 
 class SearchSettings(Section):
@@ -21,7 +21,7 @@ class SearchSettings(Section):
     origins: Positive = 2
     learning_rate: Annotated[list[AboveZero], Field(min_length=2, max_length=2)] | None = None
     dropout: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
-    batch_size: list[Positive] = []
+    batch_size: list[BatchSize] = []
     hidden: list[Positive] = []
     layers: list[Positive] = []
     encoder: list[str] = []

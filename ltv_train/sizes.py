@@ -52,7 +52,10 @@ def whole_epochs(steps: int, steps_per_epoch: int) -> int:
 
 
 def rank_batch(batch_size: int, world: int) -> int:
-    """Examples a rank and step: the batch shared among ranks, as a number that fits blocks.
+    """Examples a rank and step: an equal share of the batch, rounded down to what fits blocks.
+
+    One rank takes the batch as it is configured. Where the share of several is no divisor or multiple of a block, a
+    step is smaller than configured: 512 among 3 ranks are 170 each, of which 128 are taken, so a step has 384.
 
     >>> rank_batch(512, 2), rank_batch(512, 3), rank_batch(64, 4)
     (256, 128, 16)

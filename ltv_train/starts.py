@@ -12,9 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
-
 from ltv_features import files
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_train import warm_start
@@ -24,6 +21,7 @@ from ltv_train.manifest import Manifest
 from ltv_train.network import KIND, WEIGHTS_FILE
 from ltv_train.value_fit import NetworkFit
 from ltv_train.warm_start import STEPS_SHARE, Start
+from ltv_train.weights import weights_of
 
 log = logging.getLogger("ltv.train")
 OFF = "train.warm_start is off"
@@ -92,9 +90,7 @@ def _network_in(served: Bundle, name: str) -> Bundle | None:
 
 
 def _starts_of(own: Bundle) -> list[Start]:
-    named = safetensors.torch.load(own.bytes_of(WEIGHTS_FILE))
-    if not all(bool(torch.isfinite(value).all()) for value in named.values()):
-        raise BundleRefused(f"bundle {own.path}: weights that are not finite")
+    named = weights_of(own, WEIGHTS_FILE)
     numbers = own.encoding().numbers
     prefixes = [f"{member}." for member in range(own.config["members"])]
     return [

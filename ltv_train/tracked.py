@@ -29,7 +29,8 @@ def record_of(
     report: str,
 ) -> dict[str, Any]:
     """The record as JSON-able values: `bundle` is the digest of the promoted one, None where production stays, `report`
-    the page about it below the lake. What the shop delivers and where runs are noted are no settings of a model.
+    the page about it below the lake. What the shop delivers, where runs are noted and what Spark is told (keys of an
+    object store, for instance) are no settings of a model.
     """
     name = made.verdict.promoted if bundle else None
     promotion = f"{name} serves from {as_of}" if name else "held: production stays"
@@ -44,7 +45,7 @@ def record_of(
     }
     return {
         "name": f"{as_of} {name or 'held'}",
-        "params": flattened(settings.model_dump(mode="json", exclude={"sources", "tracking"})),
+        "params": flattened(settings.model_dump(mode="json", exclude={"sources", "spark", "tracking"})),
         "metrics": _metrics(made),
         "tags": tags,
         "artefacts": {"report": report} | ({"bundle": f"bundles/{bundle}"} if bundle else {}),

@@ -1,12 +1,13 @@
 """Tiny shard sets for tests: examples whose every value tells which example it belongs to."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ltv_features import files
 from ltv_features.blocks import LABEL_PREFIX, TOKEN_TYPES, Array, Layout, value_extras
@@ -52,8 +53,17 @@ def some_plan(kind: str = "value") -> ExamplePlan:
     return ExamplePlan(kind, (origin,), (), (1.0,), None, PERIODS, 0.1, 1)
 
 
-def write_small_set(root: Path | str, splits: dict[str, Sequence[int]], *, tasks: int = 2) -> str:
-    """Writes a value set of examples with the given token counts, merged and with its manifest; returns its folder."""
+def write_small_set(
+    root: Path | str,
+    splits: dict[str, Sequence[int]],
+    *,
+    tasks: int = 2,
+    tables: Mapping[str, Sequence[pa.Table]] | None = None,
+) -> str:
+    """Writes a value set of examples with the given token counts, merged and with its manifest; returns its folder.
+
+    `tables`: beside the splits, each in the parts that tasks leave of it.
+    """
     day, told = DAY.isoformat(), []
     first = 1
     for split, lengths in splits.items():
@@ -68,6 +78,12 @@ def write_small_set(root: Path | str, splits: dict[str, Sequence[int]], *, tasks
                     shelf.add(made, {**some_columns(made), "cutoff_no": made.cutoff_no})
                 told += shelf.close()
         first += len(lengths)
+    for name, parts in (tables or {}).items():
+        for task, table in enumerate(parts):
+            stream = pa.BufferOutputStream()
+            pq.write_table(table, stream)
+            place = files.join(str(root), "value", day, name, f"part-{task:05d}.parquet")
+            files.write_bytes(place, stream.getvalue().to_pybytes())
     texts = [json.dumps(fact) for fact in told]
     finish(str(root), some_plan(), texts, SetFacts(DAY, "input", "config", {"events": 1}, AGGREGATES))
     return files.join(str(root), "value", day)

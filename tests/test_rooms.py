@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.raw_reads import raw_reads
+from tests.unsafe_reads import unsafe_reads
 
 KERNEL = (
     "arrow",
@@ -111,3 +112,23 @@ def test_time_is_looked_at_through_one_door() -> None:
 )
 def test_the_check_above_sees_every_way_past_the_door(source: str, words: list[str]) -> None:
     assert [each for _, each in raw_reads(source)] == words
+
+
+def test_nothing_is_read_that_could_run_something() -> None:
+    modules = [path for room in ("jobs", "ltv_features", "ltv_train") for path in sorted((ROOT / room).rglob("*.py"))]
+    found = {str(path.relative_to(ROOT)): unsafe_reads(path.read_text()) for path in modules}
+    assert {path: readers for path, readers in found.items() if readers} == {}, "read with weights_only=True"
+
+
+@pytest.mark.parametrize(
+    ("source", "readers"),
+    [
+        ("torch.load(x)\ntorch.load(x, weights_only=False)\ntorch.load(x, weights_only=w)", ["torch.load"] * 3),
+        ("from torch import load\nload(x)", ["torch.load"]),
+        ("np.load(x, allow_pickle=True)\njoblib.load(x)", ["np.load", "joblib.load"]),
+        ("pd.read_pickle(x)\ntorch.jit.load(x)", ["pd.read_pickle", "torch.jit.load"]),
+        ("torch.load(x, weights_only=True)\nsafetensors.torch.load(x)\nnp.load(x)\njson.load(x)", []),
+    ],
+)
+def test_the_check_above_sees_a_reader_that_may_run_what_it_reads(source: str, readers: list[str]) -> None:
+    assert unsafe_reads(source) == readers

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import safetensors.torch
 import torch
+from pydantic import ValidationError
 
 from ltv_features.contract import MAX_LINES
 from ltv_features.errors import BundleRefused
@@ -28,6 +29,7 @@ from ltv_train.recommend.blend import Candidates, Mix
 from ltv_train.recommend.catalogue import Catalogue
 from ltv_train.recommend.own import Own
 from ltv_train.recommend.towers import basket_batch, towers_of
+from ltv_train.weights import hold_weights, weights_of
 
 KIND = "two_tower"
 SIMILAR = 100
@@ -119,16 +121,22 @@ def write_recommender(
 
 @lru_cache(maxsize=2)
 def cached_recommender(path: str, digest: str) -> Recommender:
-    """The recommender of a bundle, opened once a process. Raises BundleRefused when it is another one by now."""
+    """The recommender of a bundle, opened once a process. Raises BundleRefused when it is another one by now,
+    or its weights are not those of its items."""
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     bundle = load(Path(path))
     if bundle.digest != digest or bundle.kind != KIND:
         raise BundleRefused(f"bundle {path}: expected {KIND} {digest}, actual {bundle.kind} {bundle.digest}")
-    settings = RecommendSettings(**bundle.config["settings"])
-    catalogue = Catalogue.from_table(pq.read_table(io.BytesIO(bundle.bytes_of(_ITEMS))))
+    try:
+        settings = RecommendSettings.model_validate(bundle.config["settings"])
+    except ValidationError as error:
+        raise BundleRefused(f"bundle {path}: settings in config.json: {error}; next: train again") from error
+    catalogue = Catalogue.from_table(bundle.table_of(_ITEMS))
     towers = towers_of(catalogue, settings)
-    towers.load_state_dict(safetensors.torch.load(bundle.bytes_of(_WEIGHTS)))
+    weights = weights_of(bundle, _WEIGHTS)
+    hold_weights(bundle, towers.state_dict(), weights)
+    towers.load_state_dict(weights)
     return Recommender(towers, catalogue, Mix.from_dict(bundle.config["mix"]))
 
 

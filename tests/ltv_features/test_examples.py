@@ -170,7 +170,8 @@ def test_both_jobs_account_for_every_row_and_do_nothing_the_second_time(lake: La
         manifest = data.load_manifest(f"{tmp_path}/lake/shards/{AS_OF}/{kind}/{AS_OF}")
         data.verify(manifest)
         assert manifest.examples("train") > 0
-    items = pq.read_table(f"{tmp_path}/lake/shards/{AS_OF}/basket/{AS_OF}/items.parquet").to_pylist()
+        assert {"outcomes.parquet", "users.parquet"} <= set(manifest.tables)
+    items = data.read_table(manifest, "items.parquet").to_pylist()
     assert next(row for row in items if row["item_no"] == 100)["buyers"] == USERS - 1
     versions = {name: lake.version(name) for name in ("user_state", "user_items", "ledger")}
     before = {

@@ -3,11 +3,15 @@
 import json
 import shutil
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ltv_features.errors import BundleRefused, InputMissing
-from ltv_train import bundle
+from ltv_train import bundle, bundle_rules
 from ltv_train.bundle import Bundle, load, write
 
 CONFIG = {"name": "constant", "horizons_days": [30, 90]}
@@ -107,12 +111,49 @@ def test_a_bundle_of_another_contract_is_refused_with_the_difference(tmp_path: P
         load(made.path)
 
 
-def test_a_bundle_of_another_schema_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ours", "age"), [(2, "an older"), (0, "a newer")])
+def test_a_bundle_of_another_schema_version_says_which_one_made_it_and_which_one_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: int, age: str
+) -> None:
     made = some_bundle(tmp_path)
-    (made.path / "contract.json").write_text(json.dumps(made.json_of("contract.json") | {"schema_version": 99}))
-    rewrite_digest(made.path, "contract.json")
-    with pytest.raises(BundleRefused, match="schema_version: the bundle has 99"):
+    monkeypatch.setattr(bundle_rules, "SCHEMA_VERSION", ours)
+    with pytest.raises(BundleRefused, match=rf"schema_version: expected {ours}, .* actual 1, made by {age} version"):
         load(made.path)
+    assert load(some_bundle(tmp_path / "again").path).json_of("contract.json")["schema_version"] == ours
+
+
+@pytest.mark.parametrize(
+    ("place", "limit", "complaint"),
+    [
+        (bundle, "_MAX_FILE_BYTES", r"weights\.json: larger than 1 bytes"),
+        (bundle_rules, "_MAX_DIGESTS_BYTES", r"digests\.json is a link or larger than 1 bytes"),
+        (bundle_rules, "_MAX_FILES", r"lists 4 files, expected .* at most 1"),
+    ],
+)
+def test_a_bundle_that_is_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: ModuleType, limit: str, complaint: str
+) -> None:
+    made = some_bundle(tmp_path)
+    monkeypatch.setattr(place, limit, 1)
+    monkeypatch.setattr(bundle, "sha256_of", lambda path: 1 / 0)
+    with pytest.raises(BundleRefused, match=complaint):
+        load(made.path)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_MAX_TABLE_ROWS", 9_999), ("_MAX_TABLE_BYTES", 79_999)])
+def test_a_small_file_that_unpacks_to_a_large_table_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    same, stream = pa.table({"number": np.zeros(10_000, np.int64)}), pa.BufferOutputStream()
+    pq.write_table(same, stream, compression="zstd", use_dictionary=False)
+    packed = stream.getvalue().to_pybytes()
+    assert len(packed) < 2_000
+    made = write(tmp_path, kind="naive", config=CONFIG, files={"vocab.parquet": packed})
+    assert made.table_of("vocab.parquet") == same
+    monkeypatch.setattr(bundle_rules, limit, most)
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_: 1 / 0)
+    with pytest.raises(BundleRefused, match=rf"vocab\.parquet: expected at most .*{most}.* actual 10000 and 8\d{{4}};"):
+        made.table_of("vocab.parquet")
 
 
 @pytest.mark.parametrize("content", ["not json", "[]", "{}", '{"../../x": "0"}'])

@@ -91,6 +91,26 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         checkpoint.load(str(tmp_path))
 
 
+class Effect:
+    """Stands for a checkpoint that somebody else has made: to read it back is to run something."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.place,)
+
+
+def test_a_checkpoint_that_would_run_something_is_refused_and_nothing_runs(tmp_path: Path) -> None:
+    effect, state = tmp_path / "effect", tmp_path / checkpoint.STATE_FILE
+    torch.save({"step": 1, "model": Effect(effect)}, state)
+    with pytest.raises(TrainingFailed, match=r"state\.pt: not readable \(UnpicklingError\)"):
+        checkpoint.load(str(tmp_path))
+    assert not effect.exists()
+    torch.load(state, weights_only=False)
+    assert effect.exists(), "else this test sees nothing"
+
+
 def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:
     def drawn(epoch: int, rank: int) -> float:
         checkpoint.seed_epoch(1, epoch, rank)

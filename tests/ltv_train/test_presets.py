@@ -1,5 +1,6 @@
 """Networks by name, and their shapes from files: what a configuration may say, and what it is told when it is wrong."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,12 +17,13 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.blend import BOOSTERS
 from ltv_train.bundle import Bundle, write
 from ltv_train.checkpoint import FolderKeeper
-from ltv_train.config import RESERVED, NetworkSettings, TrainSettings
+from ltv_train.config import RESERVED, NetworkSettings, RecommendSettings, TrainSettings
 from ltv_train.fits import FitResult, Place, run_all
 from ltv_train.gate import BASELINE_NAMES, BLEND
 from ltv_train.models import ENCODERS
 from ltv_train.predict import predict
 from ltv_train.presets import SHIPPED
+from ltv_train.sizes import rank_batch
 from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
 from tests.value_world import some_material
@@ -94,6 +96,25 @@ def test_a_wrong_preset_is_refused_with_what_was_probably_meant(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         train_of(tmp_path, f"[train.networks.a]\n{text}", **models)
+
+
+@pytest.mark.parametrize(("size", "nearest"), [(48, "32 and 64"), (100, "64 and 128"), (1000, "960 and 1024")])
+def test_a_batch_that_does_not_fit_blocks_is_refused_with_the_nearest_that_do(
+    tmp_path: Path, size: int, nearest: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"a\.batch_size: .*the nearest are {nearest} \(got {size}\)"):
+        train_of(tmp_path, f"[train.networks.a]\nbatch_size = {size}")
+    with pytest.raises(ConfigError, match=f"preset 'x': batch_size: .*the nearest are {nearest}"):
+        train_of(tmp_path, '[train.networks.a]\npreset = "x"', x=f"batch_size = {size}")
+    with pytest.raises(ValidationError, match=f"the nearest are {nearest}"):
+        RecommendSettings(batch_size=size)
+
+
+def test_a_batch_that_is_accepted_is_the_one_that_a_single_rank_takes() -> None:
+    for size in range(1, 700):
+        refused = pytest.raises(ValidationError) if rank_batch(size, 1) != size else nullcontext()
+        with refused:
+            NetworkSettings(batch_size=size)
 
 
 @pytest.mark.parametrize("name", ["anchor", "blend", "boosting_g", "last_90_days", "Upper", "a-b"])

@@ -46,6 +46,7 @@ def test_changes_are_checked_like_settings_that_a_person_wrote() -> None:
         ({"learning_rate": [0.0, 0.1]}, "greater than 0"),
         ({"encoder": ["lsmt"]}, "encoder"),
         ({"hidden": [0]}, "hidden"),
+        ({"batch_size": [64, 1000]}, r"batch_size\.1\n.*the nearest are 960 and 1024"),
         ({"network": "other", "hidden": [16]}, "there is no network 'other'"),
     ],
 )

@@ -102,7 +102,7 @@ def test_a_run_holds_settings_measures_verdict_report_and_bundle(sent: Path) -> 
     assert run.info.run_name == f"{NIGHT} lstm"
     assert run.data.params["train.networks.lstm.hidden"] == "8"
     assert run.data.params["shop.horizons_days"] == "[14, 28]"
-    assert not any(name.startswith(("sources.", "tracking.")) for name in run.data.params)
+    assert not any(name.startswith(("sources.", "spark.", "tracking.")) for name in run.data.params)
     assert run.data.metrics["gini_90d/lstm"] == 0.8
     assert "bias_90d/lstm" not in run.data.metrics  # not defined, so not there
     history = client_of(sent).get_metric_history(run.info.run_id, "gini_90d/lstm")

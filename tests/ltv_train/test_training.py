@@ -1,5 +1,8 @@
 """Every candidate on every origin, without Ray: what is fitted, written and said."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ltv_features import files
 from ltv_train.backtest import bundle_of
 from ltv_train.config import BoostingSettings, NetworkSettings, RaySettings, TrainSettings
 from ltv_train.prediction_files import read_predictions
@@ -14,6 +18,8 @@ from ltv_train.training import train_all
 from tests.network_world import DAY, write_world
 
 FOLD = date(2026, 2, 1)
+CANARY = "canary-0123456789"
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "RAY_AUTH_TOKEN")
 SETTINGS = TrainSettings(
     networks={
         "small": NetworkSettings(encoder="gru", hidden=16, batch_size=64, steps=8, seeds_in_refit=2),
@@ -24,16 +30,44 @@ SETTINGS = TrainSettings(
 )
 
 
+@contextmanager
+def heard_in(place: Path) -> Iterator[None]:
+    """What is logged meanwhile is written into a file."""
+    top, handler = logging.getLogger(), logging.FileHandler(place)
+    before = top.level
+    top.addHandler(handler)
+    top.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        top.setLevel(before)
+        top.removeHandler(handler)
+        handler.close()
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A training on a past origin and a night, with two networks."""
+    """A training on a past origin and a night, with two networks; its log lies beside it."""
     root = tmp_path_factory.mktemp("lake")
     for seed, day in enumerate((FOLD, DAY), start=1):
         write_world(root, users=200, seed=seed, day=day)
     origins = [FOLD.isoformat(), DAY.isoformat()]
     out = root / "out"
-    told = train_all(str(root), origins, str(out), SETTINGS, storage=str(root / "storage"), run_name="run")
+    with pytest.MonkeyPatch.context() as patch, heard_in(root / "log.txt"):
+        for name in SECRETS:
+            patch.setenv(name, CANARY)
+        told = train_all(str(root), origins, str(out), SETTINGS, storage=str(root / "storage"), run_name="run")
+    files.write_json(str(out / "run.json"), told)
     return out, told
+
+
+def test_no_secret_of_the_environment_is_in_a_bundle_a_checkpoint_the_log_or_the_note_of_the_run(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    written = [place for place in trained[0].parent.rglob("*") if place.is_file()]
+    assert {"weights.safetensors", "config.json", "state.pt", "log.txt", "run.json"} <= {each.name for each in written}
+    assert "baselines and boosters fitted" in (trained[0].parent / "log.txt").read_text()
+    assert [place for place in written if CANARY.encode() in place.read_bytes()] == []
 
 
 def test_every_network_of_the_settings_is_a_candidate_under_its_name(trained: tuple[Path, dict[str, Any]]) -> None:
