@@ -6,6 +6,7 @@ from ltv_train.decided import EVENTS, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.money import Money
 from ltv_train.pages.decisions import decisions_section
+from ltv_train.pages.intervals import coverage
 from ltv_train.pages.spend import NOTES, calibration, measures_table, ranking, residuals
 from ltv_train.report import Section, number, page
 
@@ -65,6 +66,7 @@ def _in_detail(fold: Fold, days: int, money: Money, name: str, when: str) -> lis
         calibration(truth, mine.mean[:, 0], money, name, when),
         ranking(truth, means, when),
         residuals(truth, mine.mean[:, 0], mine.median[:, 0], money, name, when),
+        *coverage(fold, name, [days], money),
     ]
     for event in EVENTS:
         told = [decided([fold], each, [days], 0, event) for each in fold.predictions]

@@ -174,7 +174,15 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     headings = re.findall(r"<h2>([^<]*)</h2>", html)
     assert headings == [
         *("Verdict", "Candidates and baselines", "Calibration", "Ranking: gain and lift", "Residuals by decile"),
-        *("Purchase", "Churn", "Segments", "Groups of customers", "How the gate decided", "Blend"),
+        *(
+            "Intervals: promised and kept",
+            "Purchase",
+            "Churn",
+            "Segments",
+            "Groups of customers",
+            "How the gate decided",
+            "Blend",
+        ),
         *("Every origin and horizon", "Learning curves", "Examples read"),
     ]
     standing = next(each for each in judged.standings if each.candidate == judged.verdict.promoted)
@@ -182,6 +190,17 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     assert "too few users or buyers to be graded" in html
     assert "town: 1 group(s) of under 100 customers, 20 customers in all, left out." in html
     assert "Bonn" not in html
+
+
+def test_the_page_tells_by_tier_how_many_lay_inside_the_interval_and_what_was_promised(judged: Backtest) -> None:
+    html = promotion.report(judged, as_of="2026-02-26", money=Money("EUR", 100)).replace("\n", "")
+    fold = judged.folds[-1]
+    said = fold.predictions[str(judged.verdict.promoted)]
+    for h, days in enumerate(HORIZONS):
+        assert f"<caption>{days} days from {fold.origin}</caption>" in html
+        for tier in coverage_by_tier(fold.spend[:, h], said.mean[:, h], said.low[:, h], said.high[:, h]):
+            cells = (tier.tier, tier.users, f"{tier.inside:.1%}", "80%", f"{tier.below:.1%}", f"{tier.above:.1%}")
+            assert "".join(f"<td>{cell}</td>" for cell in cells) in html
 
 
 def test_examples_read_are_held_against_what_an_epoch_should_hold(judged: Backtest) -> None:
