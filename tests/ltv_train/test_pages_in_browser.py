@@ -19,9 +19,8 @@ from ltv_train.evaluation import measure
 from ltv_train.money import Money
 from ltv_train.pages import outcome_page
 from ltv_train.plots import gain_curve
-from ltv_train.predictions import Predictions
 from ltv_train.report import Picture, Section, page
-from tests.backtest_world import ORIGINS, SETTINGS, known, what_happened, write_training
+from tests.backtest_world import ORIGINS, SETTINGS, an_outcome, known, what_happened, write_training
 from tests.browser import NAMES, Page, find_browser, open_browser
 
 BROWSER = find_browser()
@@ -65,16 +64,10 @@ def backtest_page(folder: Path) -> str:
     return promotion.report(made, as_of=ORIGINS[-1], money=Money("EUR", 100), data=DATA, model=MODEL)
 
 
-def page_of_an_outcome(folder: Path) -> str:
-    chance = np.random.default_rng(3)
-    truth = np.where(chance.random((300, 1)) < 0.4, chance.gamma(1, 80, (300, 1)), 0.0)
-    said = {
-        name: Predictions(truth * 0.5 + noise, truth * 0.4 + noise, p := np.clip(truth / 100, 0, 1), 1 - p)
-        for name, noise in (("published", chance.gamma(1, 20, (300, 1))), ("lstm", chance.gamma(1, 40, (300, 1))))
-    }
-    fold = backtest.Fold("2026-01-01", np.arange(300), truth, (truth > 0).astype(float), said)
-    rows = [row for name in said for row in measure(fold, name, said[name], [90])]
-    return outcome_page(rows, {90: fold}, night="2026-01-01", currency="EUR", published="published")
+def page_of_an_outcome(_: Path) -> str:
+    fold = an_outcome()
+    rows = [row for name, said in fold.predictions.items() for row in measure(fold, name, said, [90])]
+    return outcome_page(rows, {90: fold}, night=fold.origin, currency="EUR", published="published")
 
 
 @pytest.fixture(scope="module")
