@@ -7,7 +7,7 @@ from ltv_train.evaluation import Fold, Measures
 from ltv_train.money import Money
 from ltv_train.pages.decisions import decisions_section
 from ltv_train.pages.intervals import coverage
-from ltv_train.pages.spend import NOTES, calibration, measures_table, ranking, residuals
+from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, residuals
 from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
 from ltv_train.uncertainty import SHARE, Standing, standings
@@ -29,7 +29,11 @@ def outcome_page(
     """
     money = Money(currency, 1)
     horizons = dict.fromkeys(row.horizon_days for row in rows)
-    tables = [measures_table([row for row in rows if row.horizon_days == days], published, money) for days in horizons]
+    tables = [
+        table
+        for days in horizons
+        for table in measures_tables([row for row in rows if row.horizon_days == days], published, money)
+    ]
     sure = {days: standings([fold], published, draws=_DRAWS, seed=_SEED) for days, fold in folds.items()}
     lead = f"What the scores of {night} promised, against what customers did."
     sections = [

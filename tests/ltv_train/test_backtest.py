@@ -157,10 +157,12 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!["']?data:)|<script""", html)
     assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 13
     marked = re.findall(r'<tr class="chosen"><td>([^<]*)</td>', html)
-    assert marked.count("spend_rate") == 1 + 2 + len(HORIZONS) * 2  # against baselines, as decisions, every measure
+    assert marked.count("spend_rate") == 1 + 2 + len(HORIZONS) * 2 * 2  # against baselines, as decisions, every measure
     row = next(m for m in judged.measures if (m.origin, m.candidate, m.horizon_days) == (ORIGINS[1], "mean", 90))
     assert f"<td>mean</td><td>{row.gini:.4f}</td>" in html
-    assert f"<td>{row.mae / 100:,.2f}</td>" in html
+    errors = (row.mae / 100, row.rmse / 100, row.mse / 100**2)
+    assert "<td>mean</td>" + "".join(f"<td>{error:,.2f}</td>" for error in errors) in html
+    assert "money in EUR, MSE in EUR²" in html
     assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
     assert "<td>200</td>" in html  # examples that both ranks read in both epochs
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
