@@ -16,7 +16,7 @@ from ltv_train.report import Picture, Row, Section, Table, number
 Floats = npt.NDArray[np.float64]
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _RANKS = ("candidate", "Gini", "Spearman", "top decile", "lift", "AUC purchase", "AUC churn")
-_ERRORS = ("candidate", "MAE (median)", "RMSE", "MSE", "bias", "calibration error")
+_ERRORS = ("candidate", "MAE (median)", "RMSE", "MSE", "bias", "total", "calibration error")
 
 
 def spend(story: Story) -> list[Section]:
@@ -105,10 +105,11 @@ def every_measure(story: Story) -> list[Section]:
 
 NOTES = (
     "MAE judges the median column, everything else the mean column. MSE is the mean squared error, RMSE its root. Bias "
-    "is mean promise less mean outcome. Top decile: share of spend of the tenth ranked first; lift: that over a tenth. "
+    "is mean promise less mean outcome; total is all that was promised over all that was spent. Top decile: share of "
+    "spend of the tenth ranked first; lift: that over a tenth. "
     "Gini, AUC and capture are exact up to 10 million customers. Above that they come from 10,000 bins: an AUC is then "
-    "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most the spend of one "
-    "bin.",
+    "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most the spend of "
+    "one bin.",
 )
 
 
@@ -134,4 +135,4 @@ def _ranks(row: Measures, _: Money) -> list[str]:
 def _errors(row: Measures, money: Money) -> list[str]:
     squared = number(row.mse / money.minor_per_unit**2, ",.2f")
     errors = [money(row.mae), money(row.rmse), squared, money(row.bias, "+,.2f")]
-    return [*errors, number(row.calibration_error, ".1%")]
+    return [*errors, number(row.total_ratio, ".3f"), number(row.calibration_error, ".1%")]

@@ -125,10 +125,8 @@ def _newest(story: Story) -> list[str]:
     mine = next((row for row in rows if row.candidate == story.name), None)
     if fold is None or mine is None or not math.isfinite(mine.top_decile_capture):
         return []
-    total, spent = float(fold.predictions[story.name].mean[:, -1].sum()), float(fold.spend[:, -1].sum())
-    off = f"{abs(total / spent - 1):.1%} too {'much' if total > spent else 'little'}"
     return [
         f"At the newest origin, {fold.origin}, the tenth of customers ranked first brought "
         f"{mine.top_decile_capture:.0%} of all spend, {mine.top_decile_lift:.1f} times their share. In total, "
-        f"{story.name} promised {off}."
+        f"{story.name} promised {mine.total_ratio:.1%} of what was spent."
     ]

@@ -163,10 +163,7 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     errors = (row.mae / 100, row.rmse / 100, row.mse / 100**2)
     assert "<td>mean</td>" + "".join(f"<td>{error:,.2f}</td>" for error in errors) in html
     assert "money in EUR, MSE in EUR²" in html
-    assert (
-        "a Gini too where the Gini of the true spend is above .3, and a capture is off by at most the spend of one"
-        in html
-    )
+    assert "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most" in html
     assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
     assert "<td>200</td>" in html  # examples that both ranks read in both epochs
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
@@ -193,6 +190,10 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     ]
     standing = next(each for each in judged.standings if each.candidate == judged.verdict.promoted)
     assert f"{standing.gini.value:.4f} ({standing.gini.low:.4f} to {standing.gini.high:.4f})" in html
+    mine = (judged.verdict.promoted, ORIGINS[1], HORIZONS[-1])
+    row = next(m for m in judged.measures if (m.candidate, m.origin, m.horizon_days) == mine)
+    assert f"In total, {judged.verdict.promoted} promised {row.total_ratio:.1%} of what was spent." in html
+    assert f"<td>{row.total_ratio:.3f}</td><td>{row.calibration_error:.1%}</td>" in html
     assert "too few users or buyers to be graded" in html
     assert "town: 1 group(s) of under 100 customers, 20 customers in all, left out." in html
     assert "Bonn" not in html
