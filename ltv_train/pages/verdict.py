@@ -13,7 +13,7 @@ GRADES = {
     "A": "surely better than the best baseline in both primaries",
     "B": "neither surely better nor surely worse than the best baseline",
     "C": "surely worse than the best baseline in both primaries",
-    "U": "too few users or buyers to be graded",
+    "U": "not graded, for there are too few users or buyers, or what serves was not compared with the best baseline",
 }
 
 
