@@ -91,8 +91,8 @@ def _boosted(boosted: Boosted | None, told: Explanation) -> list[Section]:
         columns, cells = [*columns, "moves the value by", "more of it means"], [*cells, _moves]
     if alone is not None:
         lines.append(
-            f"Gini lost: by {told.name}, on {alone.users:,} customers at {told.origin}, when this feature alone is dealt "
-            "out anew; - where it is made of the inputs of the classical model, which are told above."
+            f"Gini lost: by {told.name}, on {alone.users:,} customers at {told.origin}, when this feature alone is "
+            "dealt out anew; - where it is made of the inputs of the classical model, which are told above."
         )
         columns, cells = [*columns, "Gini lost"], [*cells, partial(_lost, alone)]
     rows = [Row([cell for of in cells for cell in of(parts, i)]) for i in order]

@@ -9,40 +9,19 @@ import pytest
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
-from ltv_train.blend import Blend, BlendWeights
 from ltv_train.config import ExplainSettings
 from ltv_train.explain.night import FEATURES, Explanation, Past, Published, explain, sample
 from ltv_train.explain.sections import customers_page, sections
 from ltv_train.money import Money
-from ltv_train.network import NetworkPredictor
 from ltv_train.predict import open_predictor
-from ltv_train.predictions import Predictions, Predictor
+from ltv_train.predictions import Predictor
 from ltv_train.report import page
-from tests.explain_world import Says, boosters, column
+from tests.explain_world import Says, SaysByTokens, blended, boosters, column
 from tests.network_world import some_world
 from tests.value_world import HORIZONS, some_examples
 
 EURO = Money("EUR", 100)
 SETTINGS = ExplainSettings(customers=60, shuffles=2, top_customers=4)
-
-
-class SaysByTokens(NetworkPredictor):
-    """Stands for a network: promises 100 EUR a token."""
-
-    def __init__(self) -> None:
-        """Needs no weights."""
-
-    def predict(self, examples: Examples) -> Predictions:
-        return Says(lambda e: 10_000.0 * e.lengths).predict(examples)
-
-
-def blended(**members: tuple[Predictor, float]) -> Blend:
-    """A blend of these members by weight."""
-    made = object.__new__(Blend)
-    shares = tuple(weight for _, weight in members.values())
-    made.weights = BlendWeights(tuple(members), shares, shares, 1_000.0, "told")
-    made.members = {name: one for name, (one, _) in members.items()}
-    return made
 
 
 def told_of(predictor: Predictor, ahead: Examples, past: Past | None = None, **boosted: Predictor) -> Explanation:
@@ -133,7 +112,8 @@ def test_the_features_that_shap_puts_first_are_also_dealt_out_one_by_one(models:
     told = told_of(models["boosting_e"], some_examples(80, seed=9), past)
     assert told.boosted is not None
     assert told.alone is not None
-    first = [told.boosted.parts.names[i] for i in np.argsort(-told.boosted.parts.strength, kind="stable")[:FEATURES]]
+    parts = told.boosted.parts
+    first = [parts.names[i] for i in np.argsort(-parts.strength, kind="stable")[:FEATURES] if parts.strength[i] > 0]
     assert set(told.alone.lost) == set(first) & set(NAMES)
     assert {name for name, lost in told.alone.lost.items() if lost} == {"order_mean"}
     html = page("t", "l", sections(told, EURO), "").replace("\n", "")
