@@ -49,7 +49,7 @@ def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_mo
             ahead = some_examples(USERS, seed=50 + number)
             path = folder / "predictions" / origin / f"{name}.parquet"
             write_predictions(str(path), ahead, predict(made, ahead))
-    curve = [{"epoch": 1, "step": 5, "train_loss": 1.5, "validation_loss": 1.4}]
+    curve = [{"epoch": n, "step": 5 * n, "train_loss": 1.5 / n, "validation_loss": 1.4 / n} for n in (1, 2)]
     run = {
         "run_name": "train-0123",
         "origins": list(origins),

@@ -92,7 +92,7 @@ def _boosted(boosted: Boosted | None, told: Explanation) -> list[Section]:
     if alone is not None:
         lines.append(
             f"Gini lost: by {told.name}, on {alone.users:,} customers at {told.origin}, when this feature alone is "
-            "dealt out anew; - where it is made of the inputs of the classical model, which are told above."
+            "dealt out anew. A dash: it is made of the inputs of the classical model, which are told above."
         )
         columns, cells = [*columns, "Gini lost"], [*cells, partial(_lost, alone)]
     rows = [Row([cell for of in cells for cell in of(parts, i)]) for i in order]
@@ -101,7 +101,7 @@ def _boosted(boosted: Boosted | None, told: Explanation) -> list[Section]:
 
 def _named(parts: Contributions, i: int) -> list[str]:
     name = parts.names[i]
-    return [name, _MEANING.get(name) or phrase_of(name, parts.horizon_days).template.replace("{}", "…")]
+    return [name, _MEANING.get(name) or phrase_of(name, parts.horizon_days).open]
 
 
 def _moves(parts: Contributions, i: int) -> list[str]:

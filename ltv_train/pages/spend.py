@@ -104,12 +104,11 @@ def every_measure(story: Story) -> list[Section]:
 
 
 NOTES = (
-    "MAE judges the median column, everything else the mean column. MSE is the mean squared error, RMSE its root. Bias "
-    "is mean promise less mean outcome; total is all that was promised over all that was spent. Top decile: share of "
-    "spend of the tenth ranked first; lift: that over a tenth. "
-    "Gini, AUC and capture are exact up to 10 million customers. Above that they come from 10,000 bins: an AUC is then "
-    "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most the spend of "
-    "one bin.",
+    "MAE judges the median column, everything else the mean column. MSE is the mean squared error, in squares of the "
+    "currency, RMSE its root. Bias is mean promise less mean outcome; total is all that was promised over all that was "
+    "spent. Top decile: share of spend of the tenth ranked first; lift: that over a tenth. Gini, AUC and capture are "
+    "exact up to 10 million customers. Above that they come from 10,000 bins: an AUC is then within .001, a Gini too "
+    "where the Gini of the true spend is above .3; a capture is off by at most the spend of one bin.",
 )
 
 
@@ -122,7 +121,7 @@ def measures_tables(rows: Sequence[Measures], chosen: str | None, money: Money) 
         Table(caption, columns, [Row([row.candidate, *cells(row, money)], row.candidate == chosen) for row in ranked])
         for caption, columns, cells in (
             (f"Ranking, {when})", _RANKS, _ranks),
-            (f"Errors, {when}, money in {unit}, MSE in {unit}²)", _ERRORS, _errors),
+            (f"Errors in {unit}, {when})", _ERRORS, _errors),
         )
     ]
 

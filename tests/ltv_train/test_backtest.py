@@ -162,7 +162,7 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     assert f"<td>mean</td><td>{row.gini:.4f}</td>" in html
     errors = (row.mae / 100, row.rmse / 100, row.mse / 100**2)
     assert "<td>mean</td>" + "".join(f"<td>{error:,.2f}</td>" for error in errors) in html
-    assert "money in EUR, MSE in EUR²" in html
+    assert f"<caption>Errors in EUR, 90 days from {ORIGINS[1]} ({USERS} users)</caption>" in html
     assert "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most" in html
     assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
     assert "<td>200</td>" in html  # examples that both ranks read in both epochs
