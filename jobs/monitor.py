@@ -30,7 +30,8 @@ def main(run: Run) -> None:
         written = [row.asDict() for row in lake.read(OUTCOMES.name).where(on_night(night)).collect()]
         measured = outcomes.measured(written)
         told = {"night": str(night), "currency": shop.currency, "published": outcomes.PUBLISHED}
-        html = outcome_page(measured, outcomes.folds(written), **told)
+        folds = outcomes.folds(written, outcomes.intervals(lake, night, days))
+        html = outcome_page(measured, folds, **told)
         page = files.join(root, "reports", str(night), "outcome.html")
         files.write_bytes(page, html.encode())
         for row in measured:

@@ -62,6 +62,7 @@ class Measures:
     mse: float
     rmse: float
     bias: float
+    total_ratio: float
     calibration_error: float
     top_decile_capture: float
     top_decile_lift: float
@@ -117,6 +118,7 @@ def _measures(fold: Fold, candidate: str, predictions: Predictions, h: int, hori
         mse=value.mse(spend, mean),
         rmse=value.rmse(spend, mean),
         bias=value.bias(spend, mean),
+        total_ratio=value.total_ratio(spend, mean),
         calibration_error=deciles(spend, mean).error,
         top_decile_capture=value.top_decile_capture(spend, mean),
         top_decile_lift=value.top_decile_lift(spend, mean),

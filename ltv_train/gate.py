@@ -91,9 +91,9 @@ def decide(folds: Sequence[Fold], *, production: str | None, settings: GateSetti
         reasons += [comparison.sentence for comparison in tried]
         if _passes(name, tried, production):
             reasons.append(f"{name} is promoted: {_why(name, production, tried)}")
-            return Verdict(name, baseline, _graded(folds, made, name), tuple(made), tuple(reasons))
+            return Verdict(name, baseline, graded(folds, made, name, baseline), tuple(made), tuple(reasons))
     reasons.append(f"no candidate passed: {production} stays")
-    return Verdict(None, baseline, _graded(folds, made, str(production)), tuple(made), tuple(reasons))
+    return Verdict(None, baseline, graded(folds, made, str(production), baseline), tuple(made), tuple(reasons))
 
 
 def without_folds(preferred: str, *, production: str | None) -> Verdict:
@@ -109,10 +109,11 @@ def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | 
         return verdict
     reasons = [*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems)]
     if production is not None:
-        return replace(verdict, promoted=None, reasons=(*reasons, f"held: {production} stays"))
+        stays = _instead(verdict, production)
+        return replace(verdict, promoted=None, grade=stays, reasons=(*reasons, f"held: {production} stays"))
     first = verdict.best_baseline
-    grade_of_first = "U" if verdict.grade == "U" else "B"
-    return replace(verdict, promoted=first, grade=grade_of_first, reasons=(*reasons, f"held: {first} begins"))
+    begins = _instead(verdict, first)
+    return replace(verdict, promoted=first, grade=begins, reasons=(*reasons, f"held: {first} begins"))
 
 
 def refit_problems(backtest: Predictions, refit: Predictions, settings: GateSettings) -> list[str]:
@@ -183,18 +184,28 @@ def _why(name: str, production: str | None, tried: Sequence[Comparison]) -> str:
     return "not worse than its opponents" + (" and better in a primary" if production else "; nothing served before")
 
 
-def grade(comparison: Comparison | None, users: int, buyers: int) -> str:
-    """A: surely above its opponent in both primaries; C: surely below in both; U: too few people to say; else B."""
-    if users < _MIN_USERS or buyers < _MIN_BUYERS:
-        return "U"
-    if comparison is None:
-        return "B"
-    if min(comparison.gini_bound, comparison.mae_bound) > 0:
-        return "A"
-    return "C" if comparison.surely_worse else "B"
-
-
-def _graded(folds: Sequence[Fold], made: Sequence[Comparison], name: str) -> str:
+def graded(folds: Sequence[Fold], made: Sequence[Comparison], name: str, best_baseline: str) -> str:
+    """The grade of `name`; U where the newest fold has too few users or buyers to say, whatever was compared."""
     newest = folds[-1]
-    mine = [each for each in made if each.candidate == name and is_baseline(each.against)]
-    return grade(mine[0] if mine else None, len(newest.user_key), int((newest.purchased[:, -1] > 0).sum()))
+    buyers = int((newest.purchased[:, -1] > 0).sum())
+    enough = len(newest.user_key) >= _MIN_USERS and buyers >= _MIN_BUYERS
+    return _grade(made, name, best_baseline) if enough else "U"
+
+
+def _grade(made: Sequence[Comparison], name: str, best_baseline: str) -> str:
+    """A: surely above the best baseline in both primaries; C: surely below in both; B: neither, as that one itself; U:
+    it was not compared with it.
+    """
+    if name == best_baseline:
+        return "B"
+    mine = next((each for each in made if (each.candidate, each.against) == (name, best_baseline)), None)
+    if mine is None:
+        return "U"
+    if min(mine.gini_bound, mine.mae_bound) > 0:
+        return "A"
+    return "C" if mine.surely_worse else "B"
+
+
+def _instead(verdict: Verdict, name: str) -> str:
+    """The grade of `name` where it serves instead of the promoted one, which is U when people are too few."""
+    return "U" if verdict.grade == "U" else _grade(verdict.comparisons, name, verdict.best_baseline)

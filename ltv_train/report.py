@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import jinja2
 
+_LONGEST_NUMBER = 36
+
 
 @dataclass(frozen=True)
 class Row:
@@ -35,6 +37,15 @@ class Table:
     caption: str
     columns: Sequence[str]
     rows: Sequence[Row]
+
+    @property
+    def wordy(self) -> list[bool]:
+        """By column: whether it holds sentences, which stand left and may be broken, and no numbers.
+
+        >>> Table("", ["a", "b"], [Row(["1", "two words"]), Row(["2", "more words than any number would need"])]).wordy
+        [False, True]
+        """
+        return [any(len(row.cells[i]) > _LONGEST_NUMBER for row in self.rows) for i in range(len(self.columns))]
 
 
 @dataclass(frozen=True)

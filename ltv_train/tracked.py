@@ -1,22 +1,29 @@
 """What is noted about an evaluation: a plain record of its settings, measures, verdict and files.
 
-Room: nothing about persons. The report that it names shows no customer. May import: backtest.
+Room: nothing about persons. The report that it names shows no customer. May import: backtest, metrics.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from pydantic import BaseModel
 
 from ltv_train.backtest import Backtest
+from ltv_train.evaluation import Fold
+from ltv_train.metrics.intervals import Coverage, coverage_by_tier
 from ltv_train.tracking import DIGEST_TAG
 
 _KEYS = ("origin", "candidate", "horizon_days")
+_DECISIONS = ("accuracy", "precision", "recall", "f1")
+_LOSSES = ("train_loss", "validation_loss")
 _LONGEST_VALUE = 500
+
+Curve = Sequence[Mapping[str, float]]
 
 
 def record_of(
@@ -69,21 +76,56 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _metrics(made: Backtest) -> list[dict[str, Any]]:
-    """One number a candidate, measure, horizon and fold: the fold is the step, the oldest one 0. Undefined ones stay
-    out.
+    """One number a candidate, measure, horizon and fold: the fold is the step, the oldest one 0; of learning curves
+    one a step of the optimiser. Undefined ones stay out.
     """
     steps = {fold.origin: number for number, fold in enumerate(made.folds)}
-    points = []
+    of_folds = ((name, value, origin, steps[origin]) for name, value, origin in _judged(made))
+    return [
+        {"name": name, "value": float(value), "step": step, "time_ms": _moment(origin)}
+        for name, value, origin, step in (*of_folds, *_learned(made.run["curves"]))
+        if math.isfinite(value)
+    ]
+
+
+def _judged(made: Backtest) -> Iterator[tuple[str, float, str]]:
+    """(name, value, origin) of every measure, of decisions at both thresholds, and of intervals by tier."""
     for row in made.measures:
-        moment = datetime.fromisoformat(row.origin).replace(tzinfo=UTC)
         for name, value in asdict(row).items():
-            if name not in _KEYS and isinstance(value, int | float) and math.isfinite(value):
-                points.append(
-                    {
-                        "name": f"{name}_{row.horizon_days}d/{row.candidate}",
-                        "value": float(value),
-                        "step": steps[row.origin],
-                        "time_ms": int(moment.timestamp() * 1000),
-                    }
-                )
-    return points
+            if name not in _KEYS:
+                yield f"{name}_{row.horizon_days}d/{row.candidate}", value, row.origin
+    for each in made.decided:
+        whose = f"{each.event}_{each.horizon_days}d/{each.candidate}"
+        yield f"best_threshold_{whose}", each.threshold, each.origin
+        for cut, decisions in (("at_half", each.at_half), ("at_best", each.at_best)):
+            for name in _DECISIONS:
+                yield f"{name}_{cut}_{whose}", getattr(decisions, name), each.origin
+    for fold in made.folds:
+        for name, tier, days in _tiers(fold, made.horizons_days):
+            yield f"inside_interval_{tier.tier}_{days}d/{name}", tier.inside, fold.origin
+
+
+def _tiers(fold: Fold, horizons_days: Sequence[int]) -> Iterator[tuple[str, Coverage, int]]:
+    """(candidate, tier, horizon) of all that say intervals."""
+    for name, said in fold.predictions.items():
+        for h, days in enumerate(horizons_days[: said.low.shape[1]]):
+            for tier in coverage_by_tier(fold.spend[:, h], said.mean[:, h], said.low[:, h], said.high[:, h]):
+                yield name, tier, days
+
+
+def _learned(curves: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Iterator[tuple[str, float, str, int]]:
+    """(name, loss, origin, step) after every epoch of every fit."""
+    told = (
+        (f"{network} {origin} seed {seed}", origin, rows)
+        for origin, by_name in curves.items()
+        for network, fits in by_name.items()
+        for seed, rows in enumerate(fits, start=1)
+    )
+    for whose, origin, rows in told:
+        for row, name in product(rows, _LOSSES):
+            yield f"{name}/{whose}", row.get(name, math.nan), origin, int(row["step"])
+
+
+def _moment(origin: str) -> int:
+    """Milliseconds since 1970."""
+    return int(datetime.fromisoformat(origin).replace(tzinfo=UTC).timestamp() * 1000)

@@ -26,8 +26,8 @@ log = logging.getLogger("ltv.tracking")
 DIGEST_TAG = "ltv.input_digest"
 _FILE = "tracking.json"
 _RETRIES = "1"
-_CHUNK = 100
-"""Most parameters that MLflow takes in one request."""
+_PARAMS, _METRICS = 100, 1_000
+"""The most of each that MLflow takes in one request."""
 _NOISY = ("mlflow", "alembic", "urllib3", "sqlalchemy")
 
 
@@ -109,9 +109,11 @@ def _requests(client: "MlflowClient", run: str, root: str, record: Mapping[str, 
 
     params = [Param(name, value) for name, value in record["params"].items()]
     metrics = [Metric(each["name"], each["value"], each["time_ms"], each["step"]) for each in record["metrics"]]
-    for start in range(0, max(len(params), len(metrics)), _CHUNK):
-        chosen = slice(start, start + _CHUNK)
-        client.log_batch(run, params=params[chosen], metrics=metrics[chosen])
+    for start in range(0, len(params), _PARAMS):
+        client.log_batch(run, params=params[start : start + _PARAMS])
+        yield
+    for start in range(0, len(metrics), _METRICS):
+        client.log_batch(run, metrics=metrics[start : start + _METRICS])
         yield
     with tempfile.TemporaryDirectory() as scratch:
         for place, path in _artefacts(root, record["artefacts"]):

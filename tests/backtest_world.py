@@ -1,5 +1,6 @@
 """What `train` might have left, on quick stand-ins for models, and what happened to its customers."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.bundle import write
 from ltv_train.candidates import Built, Material
 from ltv_train.config import GateSettings
+from ltv_train.evaluation import Fold
 from ltv_train.predict import predict
 from ltv_train.prediction_files import write_predictions
+from ltv_train.predictions import Predictions
 from ltv_train.segments import NEEDED, Known
 from tests.value_world import some_examples, some_labels, some_material
 
@@ -46,7 +49,7 @@ def write_training(folder: Path, origins: tuple[str, ...] = ORIGINS, *, refit_mo
             ahead = some_examples(USERS, seed=50 + number)
             path = folder / "predictions" / origin / f"{name}.parquet"
             write_predictions(str(path), ahead, predict(made, ahead))
-    curve = [{"epoch": 1, "step": 5, "train_loss": 1.5, "validation_loss": 1.4}]
+    curve = [{"epoch": n, "step": 5 * n, "train_loss": 1.5 / n, "validation_loss": 1.4 / n} for n in (1, 2)]
     run = {
         "run_name": "train-0123",
         "origins": list(origins),
@@ -82,3 +85,18 @@ def known(origins: tuple[str, ...] = ORIGINS, *, attributes: bool = False) -> di
         words = {"town": ["Ulm"] * (USERS - 20) + ["Bonn"] * 20} if attributes else {}
         made[origin] = Known(ahead.user_key, aggregates, words)
     return made
+
+
+def an_outcome(users: int = 300) -> Fold:
+    """One horizon in currency units: `published` and `lstm` see the truth through noise, `mean` sees nothing."""
+    chance = np.random.default_rng(3)
+    truth = np.where(chance.random((users, 1)) < 0.4, chance.gamma(1, 80, (users, 1)), 0.0)
+    p = np.clip(truth / 100, 0, 1)
+    means = {
+        "published": truth * 0.5 + chance.gamma(1, 20, (users, 1)),
+        "lstm": truth * 0.5 + chance.gamma(1, 40, (users, 1)),
+        "mean": np.full((users, 1), truth.mean()),
+    }
+    said = {name: Predictions(mean, 0.8 * mean, p, 1 - p) for name, mean in means.items()}
+    said["published"] = replace(said["published"], low=0 * truth, high=2 * means["published"])
+    return Fold("2026-01-01", np.arange(users), truth, (truth > 0).astype(float), said)

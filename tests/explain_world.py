@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
+from ltv_train.blend import Blend, BlendWeights
 from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Material
 from ltv_train.config import BoostingSettings
-from ltv_train.predictions import Predictions
+from ltv_train.network import NetworkPredictor
+from ltv_train.predictions import Predictions, Predictor
 from tests.value_world import HORIZONS, some_material
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +30,25 @@ class Says:
         mean = np.tile(np.asarray(self.value(examples), np.float64)[:, None], (1, len(HORIZONS)))
         p = np.full_like(mean, 0.5)
         return Predictions(mean, mean / 2, p, 1 - p, low=mean / 4, high=mean)
+
+
+class SaysByTokens(NetworkPredictor):
+    """Stands for a network: promises 100 EUR a token."""
+
+    def __init__(self) -> None:
+        """Needs no weights."""
+
+    def predict(self, examples: Examples) -> Predictions:
+        return Says(lambda e: 10_000.0 * e.lengths).predict(examples)
+
+
+def blended(**members: tuple[Predictor, float]) -> Blend:
+    """A blend of these members by weight."""
+    made = object.__new__(Blend)
+    shares = tuple(weight for _, weight in members.values())
+    made.weights = BlendWeights(tuple(members), shares, shares, 1_000.0, "told")
+    made.members = {name: one for name, (one, _) in members.items()}
+    return made
 
 
 def column(examples: Examples, name: str) -> Floats:

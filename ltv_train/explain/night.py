@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
 from ltv_train.blend import Blend
 from ltv_train.config import ExplainSettings
 from ltv_train.explain.contributions import Contributions, combined, contributions
-from ltv_train.explain.importance import Importance, importance, parts_of_examples
+from ltv_train.explain.importance import Importance, Part, importance, parts_of_examples
 from ltv_train.explain.occlusion import Effect, effects_of, groups_of, without
 from ltv_train.explain.reasons import Reasons, reasons_of
 from ltv_train.metrics.value import spearman
@@ -27,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST_AGREEMENT = 0.8
 """Below this rank correlation with the published score the boosting model's reasons are not told as its reasons."""
+FEATURES = 20
+"""Features told one by one: those that move the boosting models most."""
 RECENT_DAYS = 30
 _ACCOUNTS = 20_000
 """Customers whose contributions are computed, beside the top ones."""
@@ -72,6 +75,12 @@ class Boosted:
         """Whether their reasons may stand for the published score's."""
         return self.agreement >= LEAST_AGREEMENT
 
+    @property
+    def strongest(self) -> Ints:
+        """The numbers of at most FEATURES features that are used, the one that moves the value most first."""
+        strength = self.parts.strength
+        return np.argsort(-strength, kind="stable")[: min(int((strength > 0).sum()), FEATURES)]
+
     def of(self, rows: Ints) -> Contributions:
         """The account of `rows` of the night."""
         return self.parts.take(np.searchsorted(self.rows, rows))
@@ -93,11 +102,15 @@ class Customers:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that the report says about why; None with a line in `missing` where it cannot be said."""
+    """Everything that the report says about why; None with a line in `missing` where it cannot be said.
+
+    `importance` is of whole parts, `alone` of single features: those of the boosting models that are aggregates.
+    """
 
     name: str
     horizons_days: tuple[int, ...]
     importance: Importance | None
+    alone: Importance | None
     origin: str
     boosted: Boosted | None
     effects: tuple[Effect, ...]
@@ -132,7 +145,8 @@ def explain(
     return Explanation(
         name=published.name,
         horizons_days=horizons_days,
-        importance=_importance(past, settings) if past else None,
+        importance=_importance(past, parts_of_examples(), settings) if past else None,
+        alone=_importance(past, _single(boosted), settings) if past and boosted else None,
         origin=past.origin if past else "",
         boosted=boosted,
         effects=tuple(effects),
@@ -175,13 +189,19 @@ def _boosted(published: Published, said: Predictions, rows: Ints, horizons_days:
     return Boosted(weights, bool(inside), rows, parts, spearman(parts.log_mean, said.mean[rows, horizon]))
 
 
-def _importance(past: Past, settings: ExplainSettings) -> Importance:
+def _single(boosted: Boosted) -> dict[str, Part]:
+    """The strongest features as parts of their own; what is made of the classical model's inputs cannot be one."""
+    names = [boosted.parts.names[i] for i in boosted.strongest]
+    return {name: Part(columns=(NAMES.index(name),)) for name in names if name in NAMES}
+
+
+def _importance(past: Past, parts: Mapping[str, Part], settings: ExplainSettings) -> Importance:
     rows = sample(len(past.examples), settings.customers)
     return importance(
         past.predictor,
         past.examples.take(rows),
         past.spend[rows],
-        parts_of_examples(),
+        parts,
         repeats=settings.shuffles,
         seed=_SEED,
     )

@@ -4,7 +4,8 @@ Room: numbers in, words and pictures out. The page of customers holds their ids 
 people inside the shop, and is copied nowhere. May import: report, plots.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ from scipy import stats
 
 from ltv_features.aggregates import AGGREGATES
 from ltv_train import plots
+from ltv_train.explain.contributions import Contributions
+from ltv_train.explain.importance import Importance
 from ltv_train.explain.night import LEAST_AGREEMENT, RECENT_DAYS, Boosted, Explanation
 from ltv_train.explain.words import phrase_of
 from ltv_train.money import Money
 from ltv_train.report import Picture, Row, Section, number, page
 
-_FEATURES, _STRIPS = 15, 8
+_STRIPS = 8
 _POINTS = 1_000
 _MEANING = {each.name: each.meaning for each in AGGREGATES}
 
@@ -74,22 +77,40 @@ def _boosted(boosted: Boosted | None, told: Explanation) -> list[Section]:
     if boosted is None:
         return []
     heading, lines = "Features, by the boosting model", _about_reasons(boosted)
-    if not boosted.trusted:
+    alone = told.alone if told.alone is not None and np.isfinite(told.alone.gini) else None
+    if not boosted.trusted and alone is None:
         return [Section(heading, lines)]
-    parts = boosted.parts
-    order = np.argsort(-parts.strength, kind="stable")
+    parts, order = boosted.parts, boosted.strongest
     used = int((parts.strength > 0).sum())
-    order = order[: min(used, _FEATURES)]
     lines.append(
         f"The {len(order)} of {used} features that move it most; {len(parts.names) - used} are not used at all."
     )
-    rows = []
-    for i in order:
-        factor, name = float(np.exp(parts.strength[i])), parts.names[i]
-        meaning = _MEANING.get(name) or phrase_of(name, parts.horizon_days).template.replace("{}", "…")
-        rows.append(Row([name, meaning, f"× {factor:.2f}", _direction(parts.values[:, i], parts.added[:, i])]))
-    columns = ("feature", "meaning", "moves the value by", "more of it means")
-    return [Section(heading, lines, columns, rows, _pictures(boosted, order))]
+    columns: list[str] = ["feature", "meaning"]
+    cells: list[Callable[[Contributions, int], list[str]]] = [_named]
+    if boosted.trusted:
+        columns, cells = [*columns, "moves the value by", "more of it means"], [*cells, _moves]
+    if alone is not None:
+        lines.append(
+            f"Gini lost: by {told.name}, on {alone.users:,} customers at {told.origin}, when this feature alone is "
+            "dealt out anew. A dash: it is made of the inputs of the classical model, which are told above."
+        )
+        columns, cells = [*columns, "Gini lost"], [*cells, partial(_lost, alone)]
+    rows = [Row([cell for of in cells for cell in of(parts, i)]) for i in order]
+    return [Section(heading, lines, columns, rows, _pictures(boosted, order) if boosted.trusted else [])]
+
+
+def _named(parts: Contributions, i: int) -> list[str]:
+    name = parts.names[i]
+    return [name, _MEANING.get(name) or phrase_of(name, parts.horizon_days).open]
+
+
+def _moves(parts: Contributions, i: int) -> list[str]:
+    return [f"× {np.exp(parts.strength[i]):.2f}", _direction(parts.values[:, i], parts.added[:, i])]
+
+
+def _lost(alone: Importance, parts: Contributions, i: int) -> list[str]:
+    name = parts.names[i]
+    return [f"{alone.lost[name]:+.4f} ± {alone.spread[name]:.4f}" if name in alone.lost else "-"]
 
 
 def _about_reasons(boosted: Boosted | None) -> list[str]:

@@ -31,7 +31,18 @@ class Phrase:
     def said(self, value: float, money: Money) -> str:
         """The sentence about one value."""
         text = self.write(value, money)
-        one = text in ("1", "1 day")
+        return self._with(text, one=text in ("1", "1 day"))
+
+    @property
+    def open(self) -> str:
+        """The sentence about any value.
+
+        >>> phrase_of("orders_30", 90).open
+        'ordered … times in the last 30 days'
+        """
+        return self._with("…", one=False)
+
+    def _with(self, text: str, *, one: bool) -> str:
         plural = re.sub(r"\[([^|\]]*)\|([^\]]*)\]", lambda m: m[1] if one else m[2], self.template)
         return plural.replace("{}", text)
 

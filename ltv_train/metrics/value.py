@@ -45,6 +45,16 @@ def bias(truth: Floats, predicted: Floats) -> float:
     return float(np.mean(predicted) - np.mean(truth)) if len(truth) else float("nan")
 
 
+def total_ratio(truth: Floats, predicted: Floats) -> float:
+    """Sum of the prediction over the sum of the truth: 1 is a total that came true; NaN unless something was spent.
+
+    >>> total_ratio(np.array([0.0, 4.0]), np.array([3.0, 2.0]))
+    1.25
+    """
+    spent = truth.sum()
+    return float(predicted.sum() / spent) if spent > 0 else float("nan")
+
+
 def spearman(truth: Floats, predicted: Floats, *, exact_up_to: int = EXACT_PAIRS) -> float:
     """Rank correlation with average ranks for ties; NaN when either side is constant."""
     if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(predicted) == 0:

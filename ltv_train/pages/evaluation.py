@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from ltv_train.backtest import Backtest
 from ltv_train.cards import DataCard, ModelCard
 from ltv_train.money import Money
-from ltv_train.pages import about, decisions, fitting, segments, spend, verdict
+from ltv_train.pages import about, decisions, fitting, intervals, segments, spend, verdict
 from ltv_train.pages.story import Story
 from ltv_train.report import Section, page
 
@@ -15,6 +15,7 @@ RESULTS: tuple[Builder, ...] = (
     verdict.verdict,
     verdict.standings,
     spend.spend,
+    intervals.intervals,
     decisions.purchase_and_churn,
     segments.by_segment,
 )

@@ -6,8 +6,14 @@ from ltv_train.decided import EVENTS, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.money import Money
 from ltv_train.pages.decisions import decisions_section
-from ltv_train.pages.spend import NOTES, calibration, measures_table, ranking, residuals
+from ltv_train.pages.intervals import coverage
+from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, residuals
+from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
+from ltv_train.uncertainty import SHARE, Standing, standings
+
+_DRAWS, _SEED = 200, 1
+"""Fewer draws than the back-test takes, for nothing is decided here: the ends of intervals jitter a little."""
 
 
 def outcome_page(
@@ -23,22 +29,37 @@ def outcome_page(
     """
     money = Money(currency, 1)
     horizons = dict.fromkeys(row.horizon_days for row in rows)
-    tables = [measures_table([row for row in rows if row.horizon_days == days], published, money) for days in horizons]
-    told = (
-        "Compared are the users of whom every candidate spoke: those with an order before the night. Nothing here "
-        "chose or changed a model."
-    )
+    tables = [
+        table
+        for days in horizons
+        for table in measures_tables([row for row in rows if row.horizon_days == days], published, money)
+    ]
+    sure = {days: standings([fold], published, draws=_DRAWS, seed=_SEED) for days, fold in folds.items()}
     lead = f"What the scores of {night} promised, against what customers did."
     sections = [
-        Section("Verdict", _verdict(rows, published, money)),
-        Section("Candidates and baselines", [told], tables=tables, notes=NOTES),
+        Section("Verdict", _verdict(rows, sure[rows[0].horizon_days], published, money)),
+        _candidates(sure, night, published, money),
+        Section("Every measure", tables=tables, notes=NOTES),
     ]
     for days, fold in folds.items():
         sections += _in_detail(fold, days, money, published, f"{days} days from {night}")
     return page(f"Outcome of the night {night}", lead, sections, "Written by monitor.")
 
 
-def _verdict(rows: Sequence[Measures], published: str, money: Money) -> list[str]:
+def _candidates(sure: Mapping[int, Sequence[Standing]], night: str, published: str, money: Money) -> Section:
+    """All candidates with their intervals, at every horizon; pictures of the longest."""
+    lines = [
+        "Compared are the users of whom every candidate spoke: those with an order before the night. Nothing here "
+        f"chose or changed a model. In brackets: {SHARE:.0%} intervals."
+    ]
+    tables = [
+        standings_table(told, published, published, money, f"{days} days from {night}") for days, told in sure.items()
+    ]
+    figures = standings_pictures(next(iter(sure.values())), published, published)
+    return Section(STANDINGS, lines, figures=figures, tables=tables, notes=STANDINGS_NOTES)
+
+
+def _verdict(rows: Sequence[Measures], sure: Sequence[Standing], published: str, money: Money) -> list[str]:
     """The published score in words, and who was better at the longest horizon."""
     days = rows[0].horizon_days
     here = [row for row in rows if row.horizon_days == days]
@@ -48,13 +69,14 @@ def _verdict(rows: Sequence[Measures], published: str, money: Money) -> list[str
         f"Gini of {number(mine.gini, '.3f')} and missed what a customer spent by {money(mine.mae)} {money.currency} on "
         f"average. The tenth ranked first brought {number(mine.top_decile_capture, '.0%')} of all spend."
     ]
-    others = [row for row in here if row.candidate != published]
-    for what, better in (
-        ("Gini", [row for row in others if row.gini > mine.gini]),
-        ("error of the median", [row for row in others if row.mae < mine.mae]),
+    for what, gains in (
+        ("Gini", {each.candidate: each.gini_gain for each in sure}),
+        ("error of the median", {each.candidate: each.mae_saved for each in sure}),
     ):
-        names = ", ".join(row.candidate for row in better)
-        lines.append(f"Better in {what}: {names or 'none of the candidates'}.")
+        better = [name for name, gain in gains.items() if gain.value > 0]
+        surely = ", ".join(name for name in better if gains[name].low > 0)
+        certain = f"; with a whole interval above 0: {surely or 'none'}" if better else ""
+        lines.append(f"Better in {what}: {', '.join(better) or 'none of the candidates'}{certain}.")
     return lines
 
 
@@ -65,6 +87,7 @@ def _in_detail(fold: Fold, days: int, money: Money, name: str, when: str) -> lis
         calibration(truth, mine.mean[:, 0], money, name, when),
         ranking(truth, means, when),
         residuals(truth, mine.mean[:, 0], mine.median[:, 0], money, name, when),
+        *coverage(fold, name, [days], money),
     ]
     for event in EVENTS:
         told = [decided([fold], each, [days], 0, event) for each in fold.predictions]

@@ -1,18 +1,28 @@
 """The verdict in words, and every candidate against the best baseline with its intervals."""
 
 import math
+from collections.abc import Sequence
 
 from ltv_train import plots
+from ltv_train.money import Money
 from ltv_train.pages.story import Story, interval
-from ltv_train.report import Picture, Row, Section, number
+from ltv_train.report import Picture, Row, Section, Table, number
 from ltv_train.uncertainty import SHARE, Interval, Standing
 
 GRADES = {
     "A": "surely better than the best baseline in both primaries",
     "B": "neither surely better nor surely worse than the best baseline",
     "C": "surely worse than the best baseline in both primaries",
-    "U": "too few users or buyers to be graded",
+    "U": "not graded, for there are too few users or buyers, or what serves was not compared with the best baseline",
 }
+
+
+STANDINGS = "Candidates and baselines"
+STANDINGS_NOTES = (
+    "MAE judges the median column, which is made for it; Gini judges the mean column, which ranks and adds up. "
+    f"Intervals hold the middle {SHARE:.0%} of draws of users with replacement, the same draws for all candidates. "
+    "Candidates far behind are in the table and not in the pictures.",
+)
 
 
 def verdict(story: Story) -> list[Section]:
@@ -45,33 +55,42 @@ def gate(story: Story) -> list[Section]:
 
 def standings(story: Story) -> list[Section]:
     """Every candidate with its interval, and its difference to the best baseline with that one's interval."""
-    told = sorted(story.backtest.standings, key=lambda s: -s.gini.value if math.isfinite(s.gini.value) else 1.0)
+    told, base = story.backtest.standings, story.backtest.verdict.best_baseline
     if not told:
         return []
-    base, sure, money = story.backtest.verdict.best_baseline, f"{SHARE:.0%}", story.money
-    columns = ["candidate", "Gini", f"MAE, {money.currency}", f"Gini against {base}", "error saved"]
-    rows = [_row(each, story) for each in told]
     lines = [
         f"The best baseline is {base}. Measured {story.longest_days} days ahead and averaged over "
         f"{len(story.backtest.folds)} past origin(s), the newest {story.backtest.folds[-1].origin}; the blend is "
-        f"judged with weights that no customer's own outcome chose. In brackets: {sure} intervals."
+        f"judged with weights that no customer's own outcome chose. In brackets: {SHARE:.0%} intervals."
     ]
-    gains = {s.candidate: (s.gini_gain.value, s.gini_gain.low, s.gini_gain.high) for s in told if s.candidate != base}
-    saved = {s.candidate: (s.mae_saved.value, s.mae_saved.low, s.mae_saved.high) for s in told if s.candidate != base}
-    figures = [
-        Picture(plots.standings(shown, unit=unit, chosen=story.chosen), caption)
+    table = standings_table(told, base, story.chosen, story.money)
+    figures = standings_pictures(told, base, story.chosen)
+    return [Section(STANDINGS, lines, table.columns, table.rows, figures, notes=STANDINGS_NOTES)]
+
+
+def standings_table(told: Sequence[Standing], base: str, chosen: str | None, money: Money, caption: str = "") -> Table:
+    """Every candidate with its intervals, the best Gini first, and what it gains on `base`."""
+    columns = ["candidate", "Gini", f"MAE, {money.currency}", f"Gini against {base}", "error saved"]
+    return Table(caption, columns, [_row(each, base, chosen, money) for each in _ranked(told)])
+
+
+def standings_pictures(told: Sequence[Standing], base: str, chosen: str | None) -> list[Picture]:
+    """What each gains on `base`, with intervals, in Gini and in error; nothing where `base` stands alone."""
+    others = [each for each in _ranked(told) if each.candidate != base]
+    gains = {s.candidate: (s.gini_gain.value, s.gini_gain.low, s.gini_gain.high) for s in others}
+    saved = {s.candidate: (s.mae_saved.value, s.mae_saved.low, s.mae_saved.high) for s in others}
+    return [
+        Picture(plots.standings(shown, unit=unit, chosen=chosen), caption)
         for shown, unit, caption in (
-            (_near(gains), f"Gini gained on {base}", "Ranking against the best baseline: right of the line is better"),
-            (_near(saved), "share of error saved", "Error of the median against the best baseline"),
+            (_near(gains), f"Gini gained on {base}", f"Ranking against {base}: right of the line is better"),
+            (_near(saved), "share of error saved", f"Error of the median against {base}"),
         )
         if shown
     ]
-    notes = [
-        "MAE judges the median column, which is made for it; Gini judges the mean column, which ranks and adds up. "
-        "Intervals hold the middle 90 % of draws of users with replacement, the same draws for all candidates. "
-        "Candidates far behind are in the table and not in the pictures."
-    ]
-    return [Section("Candidates and baselines", lines, columns, rows, figures, notes=notes)]
+
+
+def _ranked(told: Sequence[Standing]) -> list[Standing]:
+    return sorted(told, key=lambda each: -each.gini.value if math.isfinite(each.gini.value) else 1.0)
 
 
 def _near(shown: dict[str, tuple[float, float, float]]) -> dict[str, tuple[float, float, float]]:
@@ -80,11 +99,10 @@ def _near(shown: dict[str, tuple[float, float, float]]) -> dict[str, tuple[float
     return {name: each for name, each in shown.items() if each[0] > best - 0.1}
 
 
-def _row(each: Standing, story: Story) -> Row:
-    money, is_base = story.money, each.candidate == story.backtest.verdict.best_baseline
+def _row(each: Standing, base: str, chosen: str | None, money: Money) -> Row:
     error = f"{money(each.mae.value)} ({money(each.mae.low)} to {money(each.mae.high)})"
-    other = ["-", "-"] if is_base else [_cell(each.gini_gain, "+.4f"), _cell(each.mae_saved, "+.1%")]
-    return Row([each.candidate, _cell(each.gini, ".4f"), error, *other], each.candidate == story.chosen)
+    other = ["-", "-"] if each.candidate == base else [_cell(each.gini_gain, "+.4f"), _cell(each.mae_saved, "+.1%")]
+    return Row([each.candidate, _cell(each.gini, ".4f"), error, *other], each.candidate == chosen)
 
 
 def _cell(of: Interval, spec: str) -> str:
@@ -107,10 +125,8 @@ def _newest(story: Story) -> list[str]:
     mine = next((row for row in rows if row.candidate == story.name), None)
     if fold is None or mine is None or not math.isfinite(mine.top_decile_capture):
         return []
-    total, spent = float(fold.predictions[story.name].mean[:, -1].sum()), float(fold.spend[:, -1].sum())
-    off = f"{abs(total / spent - 1):.1%} too {'much' if total > spent else 'little'}"
     return [
         f"At the newest origin, {fold.origin}, the tenth of customers ranked first brought "
         f"{mine.top_decile_capture:.0%} of all spend, {mine.top_decile_lift:.1f} times their share. In total, "
-        f"{story.name} promised {off}."
+        f"{story.name} promised {mine.total_ratio:.1%} of what was spent."
     ]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from ltv_train.score import nights
 
 PUBLISHED = "published"
 _ByName = dict[str, dict[str, Mapping[str, Any]]]
+_Ends = Mapping[str, tuple[float, float]]
 log = logging.getLogger("ltv.monitor")
 Floats = npt.NDArray[np.float64]
 
@@ -52,10 +54,7 @@ def happened(lake: Lake, night: date, days: int) -> DataFrame:
 
 def outcomes(lake: Lake, night: date, due_days: Sequence[int], said: DataFrame, minor_per_unit: int) -> DataFrame:
     """OUTCOMES rows of one night: what the scores and every candidate (`said`) promised, joined to what happened."""
-    pinned = nights.published(lake, night)
-    version = pinned["table_versions"]["scores"] if pinned else None
-    scores = lake.read("scores", version).where(on_night(night))
-    parts = None
+    scores, parts = _scores(lake, night), None
     for days in due_days:
         promised = scores.select("user_id", F.lit(PUBLISHED).alias("candidate"), *_promise(days, "{}"))
         candidates = said.where(F.col("horizon_days") == F.lit(days)).select(
@@ -74,6 +73,24 @@ def outcomes(lake: Lake, night: date, due_days: Sequence[int], said: DataFrame, 
     if parts is None:
         raise InputMissing(f"night {night}: no horizon has matured")
     return parts
+
+
+def intervals(lake: Lake, night: date, due_days: Sequence[int]) -> dict[int, _Ends]:
+    """By horizon and user: the two ends of the published interval, currency units. They are read from the scores, for
+    `outcomes` does not hold them.
+    """
+    names = [f"pltv_{days}_{end}" for days in due_days for end in ("low", "high")]
+    rows = _scores(lake, night).select("user_id", *names).collect()
+    return {
+        days: {row["user_id"]: (row[f"pltv_{days}_low"], row[f"pltv_{days}_high"]) for row in rows} for days in due_days
+    }
+
+
+def _scores(lake: Lake, night: date) -> DataFrame:
+    """The scores of the night as they were published."""
+    pinned = nights.published(lake, night)
+    version = pinned["table_versions"]["scores"] if pinned else None
+    return lake.read("scores", version).where(on_night(night))
 
 
 def hops(lake: Lake, night: date, due_days: Sequence[int]) -> list[Hop]:
@@ -137,9 +154,12 @@ def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -
     return [measure(fold, name, fold.predictions[name], [days])[0] for days, name, fold in told]
 
 
-def folds(rows: Sequence[Mapping[str, Any]]) -> dict[int, Fold]:
-    """By horizon, the longest first: what was said and what happened, of the users of whom every candidate spoke."""
-    return {days: _fold(by_name) for days, by_name in _sorted(rows)}
+def folds(rows: Sequence[Mapping[str, Any]], ends: Mapping[int, _Ends] | None = None) -> dict[int, Fold]:
+    """By horizon, the longest first: what was said and what happened, of the users of whom every candidate spoke.
+
+    `ends` give the published score its intervals (see `intervals`).
+    """
+    return {days: _fold(by_name, (ends or {}).get(days)) for days, by_name in _sorted(rows)}
 
 
 def _sorted(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, _ByName]]:
@@ -152,13 +172,16 @@ def _sorted(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, _ByName]]:
         yield days, {name: by_name[name] for name in sorted(by_name, key=lambda name: (name != PUBLISHED, name))}
 
 
-def _fold(by_name: _ByName) -> Fold:
+def _fold(by_name: _ByName, ends: _Ends | None = None) -> Fold:
     common = sorted(set.intersection(*(set(users) for users in by_name.values())))
     said = {}
     for name, users in by_name.items():
         mine = [users[user] for user in common]
         mean, median, p, spend, bought = columns(mine, "pltv", "pltv_p50", "p_purchase", "spend", "purchased")
         said[name] = Predictions(mean, median, p, 1 - p)
+        if name == PUBLISHED and ends is not None:
+            low, high = np.array([ends[user] for user in common]).reshape(-1, 2, 1).swapaxes(0, 1)
+            said[name] = replace(said[name], low=low, high=high)
     night = next(str(row["as_of"]) for users in by_name.values() for row in users.values())
     return Fold(night, np.arange(len(common)), spend, bought, said)
 

@@ -157,10 +157,13 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> 
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!["']?data:)|<script""", html)
     assert len(re.findall(r'<img [^>]*src="data:image/', html)) == 13
     marked = re.findall(r'<tr class="chosen"><td>([^<]*)</td>', html)
-    assert marked.count("spend_rate") == 1 + 2 + len(HORIZONS) * 2  # against baselines, as decisions, every measure
+    assert marked.count("spend_rate") == 1 + 2 + len(HORIZONS) * 2 * 2  # against baselines, as decisions, every measure
     row = next(m for m in judged.measures if (m.origin, m.candidate, m.horizon_days) == (ORIGINS[1], "mean", 90))
     assert f"<td>mean</td><td>{row.gini:.4f}</td>" in html
-    assert f"<td>{row.mae / 100:,.2f}</td>" in html
+    errors = (row.mae / 100, row.rmse / 100, row.mse / 100**2)
+    assert "<td>mean</td>" + "".join(f"<td>{error:,.2f}</td>" for error in errors) in html
+    assert f"<caption>Errors in EUR, 90 days from {ORIGINS[1]} ({USERS} users)</caption>" in html
+    assert "within .001, a Gini too where the Gini of the true spend is above .3; a capture is off by at most" in html
     assert "spend_rate may serve from 2026-02-26 on (grade U)." in html
     assert "<td>200</td>" in html  # examples that both ranks read in both epochs
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
@@ -174,14 +177,37 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     headings = re.findall(r"<h2>([^<]*)</h2>", html)
     assert headings == [
         *("Verdict", "Candidates and baselines", "Calibration", "Ranking: gain and lift", "Residuals by decile"),
-        *("Purchase", "Churn", "Segments", "Groups of customers", "How the gate decided", "Blend"),
+        *(
+            "Intervals: promised and kept",
+            "Purchase",
+            "Churn",
+            "Segments",
+            "Groups of customers",
+            "How the gate decided",
+            "Blend",
+        ),
         *("Every origin and horizon", "Learning curves", "Examples read"),
     ]
     standing = next(each for each in judged.standings if each.candidate == judged.verdict.promoted)
     assert f"{standing.gini.value:.4f} ({standing.gini.low:.4f} to {standing.gini.high:.4f})" in html
-    assert "too few users or buyers to be graded" in html
+    mine = (judged.verdict.promoted, ORIGINS[1], HORIZONS[-1])
+    row = next(m for m in judged.measures if (m.candidate, m.origin, m.horizon_days) == mine)
+    assert f"In total, {judged.verdict.promoted} promised {row.total_ratio:.1%} of what was spent." in html
+    assert f"<td>{row.total_ratio:.3f}</td><td>{row.calibration_error:.1%}</td>" in html
+    assert "Grade U: not graded, for there are too few users or buyers" in html
     assert "town: 1 group(s) of under 100 customers, 20 customers in all, left out." in html
     assert "Bonn" not in html
+
+
+def test_the_page_tells_by_tier_how_many_lay_inside_the_interval_and_what_was_promised(judged: Backtest) -> None:
+    html = promotion.report(judged, as_of="2026-02-26", money=Money("EUR", 100)).replace("\n", "")
+    fold = judged.folds[-1]
+    said = fold.predictions[str(judged.verdict.promoted)]
+    for h, days in enumerate(HORIZONS):
+        assert f"<caption>{days} days from {fold.origin}</caption>" in html
+        for tier in coverage_by_tier(fold.spend[:, h], said.mean[:, h], said.low[:, h], said.high[:, h]):
+            cells = (tier.tier, tier.users, f"{tier.inside:.1%}", "80%", f"{tier.below:.1%}", f"{tier.above:.1%}")
+            assert "".join(f"<td>{cell}</td>" for cell in cells) in html
 
 
 def test_examples_read_are_held_against_what_an_epoch_should_hold(judged: Backtest) -> None:

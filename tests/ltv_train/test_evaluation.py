@@ -81,6 +81,7 @@ def test_the_error_judges_the_median_and_everything_else_the_mean() -> None:
     assert longest.mae == pytest.approx(np.mean([9, 8, 13, 64]))
     assert longest.rmse == pytest.approx(np.sqrt(np.mean([100, 100, 100, 3600])))
     assert longest.bias == pytest.approx((100 - 150) / 4)
+    assert (first.total_ratio, longest.total_ratio) == pytest.approx((50 / 110, 100 / 150))
     assert (longest.gini, longest.spearman) == (1.0, 1.0)
     assert (longest.auc_purchase, longest.auc_churn) == (1.0, 1.0)
     assert (first.auc_purchase, first.auc_churn) == (0.75, 0.75)

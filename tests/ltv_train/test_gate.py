@@ -13,7 +13,7 @@ from ltv_train.gate import (
     after_refit,
     compare,
     decide,
-    grade,
+    graded,
     is_baseline,
     refit_problems,
     skills,
@@ -127,8 +127,11 @@ def test_the_bounds_are_one_sided_and_of_ninety_percent() -> None:
 def test_grades_follow_bounds_and_the_number_of_people() -> None:
     folds = some_folds({"spend_rate": 0.9, "good": 0.3, "bad": 1.5})
     good, bad = (compare(folds, name, "spend_rate", SETTINGS, 1) for name in ("good", "bad"))
-    assert [grade(each, 800, 100) for each in (good, bad, None)] == ["A", "C", "B"]
-    assert grade(good, 499, 100) == grade(good, 800, 49) == "U"
+    names = ("good", "bad", "spend_rate", "gru")  # the best baseline itself, and one that is no candidate
+    assert [graded(folds, (good, bad), name, "spend_rate") for name in names] == ["A", "C", "B", "U"]
+    few_buyers = [replace(fold, purchased=fold.purchased * (np.arange(USERS) < 49)[:, None]) for fold in folds]
+    for some in (some_folds({"spend_rate": 0.9, "good": 0.3}, users=499), few_buyers):
+        assert graded(some, (good,), "good", "spend_rate") == "U"
 
 
 def test_without_a_past_origin_nothing_is_compared() -> None:
@@ -151,7 +154,9 @@ def test_a_held_refit_keeps_production_or_begins_with_the_best_baseline() -> Non
     begun = after_refit(verdict, ["total moved by +20%"], production=None)
     assert (begun.promoted, begun.grade) == ("spend_rate", "B")
     held = after_refit(verdict, ["total moved by +20%"], production="blend")
-    assert held.promoted is None
+    assert (verdict.grade, held.promoted, held.grade) == ("A", None, "U")  # nobody compared blend: the A is of lstm
+    compared = decide(folds, production="spend_rate", settings=SETTINGS, seed=1)
+    assert after_refit(compared, ["total moved by +20%"], production="spend_rate").grade == "B"
     assert held.reasons[-2:] == ("refit of lstm: total moved by +20%", "held: blend stays")
     assert after_refit(verdict, [], production=None) == verdict
 

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import monitor
+from ltv_features import files
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake
 from ltv_train.score import outcomes
@@ -95,6 +96,17 @@ def test_measures_compare_the_same_users_with_the_published_score_first(rows: li
     assert [(row.candidate, row.users) for row in everybody[:2]] == [("published", len(ELIGIBLE)), ("lstm", 3)]
 
 
+def test_the_published_score_brings_its_intervals_from_the_scores_of_the_night(rows: list[dict], lake: Lake) -> None:
+    scored = {row.user_id: row for row in lake.read("scores").collect()}
+    folds = outcomes.folds(rows, outcomes.intervals(lake, NIGHT, HORIZONS))
+    for days in HORIZONS:
+        said = folds[days].predictions
+        for end in ("low", "high"):
+            expected = [[scored[user][f"pltv_{days}_{end}"]] for user in ("anna", "bert", "gus")]
+            assert getattr(said["published"], end).tolist() == expected
+        assert said["lstm"].low.shape == (3, 0)
+
+
 def test_a_night_without_a_training_of_its_own_is_judged_by_its_published_score_alone(
     spark: SparkSession, published_world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,3 +119,5 @@ def test_a_night_without_a_training_of_its_own_is_judged_by_its_published_score_
     assert [row["candidate"] for row in rows.select("candidate").distinct().collect()] == ["published"]
     assert rows.count() == len(ELIGIBLE)
     assert f"{NIGHT}: nothing was trained for it, so the published score stands alone" in caplog.text
+    page = files.read_bytes(files.join(run.settings.lake.root, "reports", str(NIGHT), "outcome.html")).decode()
+    assert "Intervals: promised and kept, 30 days" in page

@@ -23,6 +23,14 @@ def test_a_page_holds_its_tables_and_pictures_and_fetches_nothing():
     assert all(address.startswith("data:") for address in addresses)
 
 
+def test_a_column_of_sentences_stands_left_as_a_whole():
+    rows = [Row(["1", "short"]), Row(["2", "a sentence that is longer than any number with its interval"])]
+    text = page("t", "l", [Section("x", columns=["n", "meaning"], rows=rows)], "")
+    assert '<th scope="col">n</th><th scope="col" class="words">meaning</th>' in text
+    assert '<td>1</td><td class="words">short</td>' in text
+    assert '<td>2</td><td class="words">a sentence' in text
+
+
 def test_names_from_data_are_escaped():
     text = page("<script>", "a & b", [Section("x", columns=["n"], rows=[Row(["<img>"])])], "")
     assert "<script>" not in text

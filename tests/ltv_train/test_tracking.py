@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +22,11 @@ from pydantic import ValidationError
 from ltv_features import files
 from ltv_train import tracking
 from ltv_train.config import TrackingSettings
+from ltv_train.decided import EVENTS, decided
 from ltv_train.evaluation import Measures
+from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.tracked import record_of
+from tests.backtest_world import an_outcome
 from tests.tiny_world import settings_of, write_shop
 
 NIGHT = "2026-03-01"
@@ -43,10 +46,17 @@ def record(tmp_path: Path, *, digest: str = "d1", bundle: str | None = "b1") -> 
     files.write_bytes(files.join(root, "bundles", "b1", "members", "lstm", "config.json"), b"{}")
     files.write_bytes(files.join(root, "bundles", "b1", "digests.json"), b"{}")
     rows = [measures("2025-11-01", "lstm", 0.7), measures("2025-12-01", "lstm", 0.8)]
+    folds = [replace(an_outcome(), origin=row.origin) for row in rows]
+    curve = [
+        {"epoch": 1, "step": 5, "train_loss": 1.5, "validation_loss": 1.4},
+        {"epoch": 2, "step": 9, "train_loss": 1.2},
+    ]
     made = SimpleNamespace(
-        run={"run_name": "train-1"},
-        folds=[SimpleNamespace(origin="2025-11-01"), SimpleNamespace(origin="2025-12-01")],
+        run={"run_name": "train-1", "curves": {NIGHT: {"lstm": [curve, curve[:1]]}}},
+        horizons_days=(90,),
+        folds=folds,
         measures=rows,
+        decided=[decided(folds, "lstm", (90,), 0, event) for event in EVENTS],
         verdict=SimpleNamespace(promoted="lstm", grade="A", reasons=("lstm is better",)),
     )
     settings = settings_of(write_shop(Path(tempfile.mkdtemp(dir=tmp_path)), users=3))
@@ -118,6 +128,33 @@ def test_a_run_holds_settings_measures_verdict_report_and_bundle(sent: Path) -> 
         "report/evaluation.html",
     ]
     assert artefacts.is_relative_to(sent / "lake" / "mlruns")
+
+
+def points(place: Path, name: str) -> list[tuple[int, float]]:
+    (run,) = runs_in(place)
+    return [(point.step, point.value) for point in client_of(place).get_metric_history(run.info.run_id, name)]
+
+
+def test_a_run_holds_decisions_of_purchase_and_churn_and_coverage_of_intervals(sent: Path) -> None:
+    for event in EVENTS:
+        expected = decided([an_outcome()] * 2, "lstm", (90,), 0, event)
+        assert points(sent, f"best_threshold_{event}_90d/lstm") == [(1, expected.threshold)]
+        for name in ("accuracy", "precision", "recall", "f1"):
+            assert points(sent, f"{name}_at_half_{event}_90d/lstm") == [(1, getattr(expected.at_half, name))]
+            assert points(sent, f"{name}_at_best_{event}_90d/lstm") == [(1, getattr(expected.at_best, name))]
+        for name in ("auc", "brier"):  # at both folds, as all measures
+            assert points(sent, f"{name}_{event}_90d/lstm") == [(0, 0.5), (1, 0.5)]
+    fold = an_outcome()
+    said = fold.predictions["published"]
+    for tier in coverage_by_tier(*(each[:, 0] for each in (fold.spend, said.mean, said.low, said.high))):
+        assert points(sent, f"inside_interval_{tier.tier}_90d/published") == [(0, tier.inside), (1, tier.inside)]
+    assert points(sent, "inside_interval_all_90d/lstm") == []  # says no intervals
+
+
+def test_a_run_holds_the_learning_curve_of_every_fit_by_step(sent: Path) -> None:
+    assert points(sent, f"train_loss/lstm {NIGHT} seed 1") == [(5, 1.5), (9, 1.2)]
+    assert points(sent, f"validation_loss/lstm {NIGHT} seed 1") == [(5, 1.4)]
+    assert points(sent, f"train_loss/lstm {NIGHT} seed 2") == [(5, 1.5)]
 
 
 def test_the_same_evaluation_again_makes_no_second_run(sent: Path) -> None:

@@ -7,41 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
-from ltv_train.blend import Blend, BlendWeights
 from ltv_train.config import ExplainSettings
-from ltv_train.explain.night import Explanation, Past, Published, explain, sample
+from ltv_train.explain.night import FEATURES, Explanation, Past, Published, explain, sample
 from ltv_train.explain.sections import customers_page, sections
 from ltv_train.money import Money
-from ltv_train.network import NetworkPredictor
 from ltv_train.predict import open_predictor
-from ltv_train.predictions import Predictions, Predictor
+from ltv_train.predictions import Predictor
 from ltv_train.report import page
-from tests.explain_world import Says, boosters, column
+from tests.explain_world import Says, SaysByTokens, blended, boosters, column
 from tests.network_world import some_world
 from tests.value_world import HORIZONS, some_examples
 
 EURO = Money("EUR", 100)
 SETTINGS = ExplainSettings(customers=60, shuffles=2, top_customers=4)
-
-
-class SaysByTokens(NetworkPredictor):
-    """Stands for a network: promises 100 EUR a token."""
-
-    def __init__(self) -> None:
-        """Needs no weights."""
-
-    def predict(self, examples: Examples) -> Predictions:
-        return Says(lambda e: 10_000.0 * e.lengths).predict(examples)
-
-
-def blended(**members: tuple[Predictor, float]) -> Blend:
-    """A blend of these members by weight."""
-    made = object.__new__(Blend)
-    shares = tuple(weight for _, weight in members.values())
-    made.weights = BlendWeights(tuple(members), shares, shares, 1_000.0, "told")
-    made.members = {name: one for name, (one, _) in members.items()}
-    return made
 
 
 def told_of(predictor: Predictor, ahead: Examples, past: Past | None = None, **boosted: Predictor) -> Explanation:
@@ -124,6 +104,31 @@ def test_rank_quality_is_taken_apart_at_the_past_origin(models: dict[str, Predic
     assert told.importance is not None
     assert next(iter(told.importance.lost)) == "size of orders"
     assert (told.importance.users, told.importance.gini) == (60, 1.0)
+
+
+def test_the_features_that_shap_puts_first_are_also_dealt_out_one_by_one(models: dict[str, Predictor]) -> None:
+    before = some_examples(80, seed=11)
+    past = Past("2025-12-01", Says(lambda e: column(e, "order_mean")), before, column(before, "order_mean"))
+    told = told_of(models["boosting_e"], some_examples(80, seed=9), past)
+    assert told.boosted is not None
+    assert told.alone is not None
+    parts = told.boosted.parts
+    first = [parts.names[i] for i in np.argsort(-parts.strength, kind="stable")[:FEATURES] if parts.strength[i] > 0]
+    assert set(told.alone.lost) == set(first) & set(NAMES)
+    assert {name for name, lost in told.alone.lost.items() if lost} == {"order_mean"}
+    html = page("t", "l", sections(told, EURO), "").replace("\n", "")
+    lost, spread = told.alone.lost["order_mean"], told.alone.spread["order_mean"]
+    assert re.search(rf"<td>order_mean</td>(<td[^>]*>[^<]*</td>){{3}}<td>\{lost:+.4f} ± {spread:.4f}</td>", html)
+    assert re.search(r"<td>anchor_value</td>(<td[^>]*>[^<]*</td>){3}<td>-</td>", html)
+
+
+def test_features_are_dealt_out_where_shap_of_another_model_is_hidden(models: dict[str, Predictor]) -> None:
+    ahead = some_examples(80, seed=9)
+    stranger = Says(lambda e: (e.user_key * 7_919.0) % 1_009)
+    told = told_of(stranger, ahead, Past("2025-12-01", stranger, ahead, column(ahead, "spend")), **models)
+    html = page("t", "l", sections(told, EURO), "")
+    assert '<th scope="col">Gini lost</th>' in html
+    assert "moves the value by" not in html
 
 
 def test_a_night_without_past_booster_or_customer_is_explained_as_far_as_it_goes() -> None:
