@@ -52,6 +52,7 @@ def test_a_key_that_no_file_ever_said_is_a_slip_of_the_pen_and_user_and_time_mus
         shop.deliver("log", '{"who":"u2","type":"login"}\n')
 
 
+@pytest.mark.slow
 def test_an_empty_file_of_any_format_is_no_row_and_no_error(lake: Lake, tmp_path: Path) -> None:
     shop = log_of(lake, tmp_path / "a")
     shop.deliver("log", "")

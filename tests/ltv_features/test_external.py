@@ -17,7 +17,7 @@ from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 SCHEMA = "who string, when timestamp, bill string, paid decimal(10,2), day date"

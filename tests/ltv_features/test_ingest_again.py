@@ -14,7 +14,7 @@ from ltv_features.replay import replay
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY, HEADER, ORDERS, Shop
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 HISTORY = {**ORDERS, "history": True}
 LATER = datetime(2026, 2, 1, tzinfo=UTC)

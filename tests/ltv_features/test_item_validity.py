@@ -25,6 +25,7 @@ def categories(lake: Lake, as_of: date) -> list[tuple[int, int]]:
     return [(row["item_no"], row["category_no"]) for row in rows]
 
 
+@pytest.mark.slow
 def test_a_category_of_june_changes_no_event_before_june(lake: Lake, tmp_path: Path) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": {**ORDERS, "history": True}}, "things": dict(THINGS)})
     shop.deliver("things", "sku,since,kind\na,2026-01-01,tea\nb,2026-01-01,tea\n")

@@ -31,6 +31,7 @@ def views_of(lake: Lake, user: str, days: int) -> int:
     return sum(day["views"] for day in row["days"])
 
 
+@pytest.mark.slow
 def test_visitors_are_kept_and_links_are_added_once_conflicts_set_aside(lake: Lake, tmp_path: Path) -> None:
     shop = Delivering(lake, tmp_path, {"web": {"events": VISITS}, "logins": {"links": LOGINS}})
     shop.deliver("web", "who,cookie,when,sku\n,c1,2026-01-01,s1\nu1,c1,2026-01-02,s1\n,,2026-01-03,s1\n")

@@ -45,6 +45,7 @@ def test_a_blank_value_is_filled_where_its_event_type_has_one_and_counted(lake: 
     assert lake.read("quality").first()["noted"] == noted
 
 
+@pytest.mark.slow
 def test_a_blank_value_is_what_the_customer_last_said_before_and_never_what_is_said_later(
     lake: Lake, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_wish_beside_an_error_does_not_excuse_it(lake: Lake, tmp_path: Path) -
         shop.run()
 
 
+@pytest.mark.slow
 def test_rows_that_say_the_same_are_one_event_where_the_source_asks_for_it(lake: Lake, tmp_path: Path) -> None:
     twice = "x1,u1,purchase,2026-01-01,b1,s1,1,5\nx2,u1,purchase,2026-01-01,b1,s1,1,5.00\n"
     header = "id,who,type,when,bill,sku,n,price\n"

@@ -42,6 +42,7 @@ def test_a_delivery_leaves_counts_shares_and_times(lake: Lake, tmp_path: Path) -
     assert lake.version("quality") == version
 
 
+@pytest.mark.slow
 def test_a_source_that_keeps_silent_while_others_deliver_is_said(
     lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +85,7 @@ def test_an_old_newest_event_holds_the_night_where_the_shop_wants_it_until_it_is
     assert shop.run() == {"orders": (1, 1, {})}
 
 
+@pytest.mark.slow
 def test_too_many_bad_rows_pass_once_a_person_released_them_for_that_night_alone(lake: Lake, tmp_path: Path) -> None:
     shop = orders(lake, tmp_path, max_bad_share=0.1)
     shop.deliver("orders", HEADER + "u1,x,b1,s1,1\nu1,2026-01-30,b1,s1,1\n")

@@ -14,7 +14,7 @@ from ltv_features.tables import Lake
 from tests.ingest_shop import DAY, HEADER, ORDERS, Shop
 from tests.killing import Killed, arm
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 FIRST = HEADER + "u1,2026-01-01,b1,s1,1\nu1,02.01.2026,b2,s2,2\nu1,02.01.2026,b2,s2,2\nu2,never,b3,s1,3\n"
 SECOND = HEADER + "u2,03.01.2026,b4,s3,4\nu2,2026-01-04,b5,s1,5\n,04.01.2026,b6,s1,5\n"

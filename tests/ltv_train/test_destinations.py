@@ -178,6 +178,7 @@ def test_a_night_delivered_again_with_a_newer_list_follows_its_first_delivery(tm
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_the_export_of_a_published_night_leaves_suppressed_users_out_and_runs_once(
     spark: SparkSession, published_world: Path, tmp_path: Path
 ) -> None:
