@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.mapping import Reader, as_event_columns, limits_of, with_facts
 from ltv_features.packing import packed
+from ltv_features.parsing import exact_decimal, instant, minor_units
 from ltv_features.rules import ERRORS, notes, refusals
 from ltv_features.sources import EventColumns, EventMapping, Refunds
 
@@ -175,6 +177,17 @@ def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: Sp
     ]
 
 
+@pytest.mark.parametrize("kind", [T.StringType(), T.LongType(), T.DoubleType()])
+def test_time_since_1970_is_read_in_each_unit_and_not_in_another(spark: SparkSession, kind: T.DataType) -> None:
+    units = {"epoch_seconds": 1, "epoch_millis": 1_000, "epoch_micros": 1_000_000}
+    said = spark.createDataFrame([(str(1_767_607_200 * unit),) for unit in units.values()], "x string")
+    said = said.select(F.col("x").cast(kind).alias("x")).coalesce(1)
+    read = [instant(F.col("x"), kind, formats=[word], zone="UTC").alias(word) for word in units]
+    found = [list(row) for row in said.select(*read).collect()]
+    assert [times[place] for place, times in enumerate(found)] == 3 * [datetime(2026, 1, 5, 10)]
+    assert [found[0][1], found[2][1], found[1][0]] == [datetime(1970, 1, 21, 11, 0, 7, 200_000), None, None]
+
+
 def test_iso_times_need_no_format(spark: SparkSession) -> None:
     said = [
         "2026-01-05",
@@ -201,10 +214,6 @@ def test_unit_prices_are_multiplied_exactly_and_rounded_half_up(spark: SparkSess
 
 
 def test_binary_floats_become_the_cents_that_they_print(spark: SparkSession) -> None:
-    from pyspark.sql import types as T
-
-    from ltv_features.parsing import exact_decimal, minor_units
-
     frame = spark.createDataFrame(
         [(x,) for x in (1.29, 1.005, -0.0, 0.1 + 0.2, float("nan"), float("inf"), 1e300)], "x double"
     )
