@@ -17,6 +17,7 @@ _ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
 _ISO_WITH_OFFSET = r"^\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$"
 _DIGITS, _MICROS_DIGITS = 15, 16
 """Of whole units at most: of any number, and of a count of microseconds since 1970."""
+_MINOR_DIGITS = 17
 
 
 def quoted(name: str) -> str:
@@ -74,9 +75,16 @@ def with_point(column: Column, kind: T.DataType, decimal: str) -> Column:
     return F.when(~F.contains(column, F.lit(".")), F.translate(column, ",", "."))
 
 
-def minor_units(amount: Column, digits: int) -> Column:
-    """A bigint of minor units from an exact decimal, rounded half up where it has more digits (price x quantity)."""
-    return F.round(amount * F.lit(10**digits).cast("decimal(5,0)"), 0).cast("bigint")
+def minor_units(amount: Column, digits: int, rate: Column | None = None) -> Column:
+    """A bigint of minor units from an exact decimal times `rate` (decimal(16,8)), rounded half up.
+
+    10^15 units and more before the rate, or more than 17 digits after it, are 10^17: above any `max_amount`, so that a
+    rule refuses the row and no overflow ends the run.
+    """
+    held = amount.try_cast("decimal(21,6)")
+    units = F.round((held if rate is None else held * rate) * F.lit(10**digits).cast("decimal(5,0)"), 0)
+    too_many = (F.signum(amount) * F.lit(10**_MINOR_DIGITS)).cast("bigint")
+    return F.coalesce(units.try_cast(f"decimal({_MINOR_DIGITS},0)").cast("bigint"), too_many)
 
 
 def instant(column: Column, kind: T.DataType, *, formats: Sequence[str], zone: str) -> Column:

@@ -90,6 +90,9 @@ class EventColumns(Section):
             yield "give amount (of the line) or unit_price (times quantity), not both"
 
 
+MOST_AMOUNT = 1e12
+"""No shop's limit of an amount is higher; what cannot be counted in minor units lies far above."""
+
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
 """Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
 
@@ -138,7 +141,7 @@ class EventMapping(Section):
     blank: Blank = Blank()
     caps: Caps = Caps()
     dedupe: Literal["id", "content"] = "id"
-    max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
+    max_amount: Annotated[float, Field(gt=0, le=MOST_AMOUNT)] = 10_000_000.0
     history: bool = False
 
     def wrong(self) -> Iterator[str]:
