@@ -37,9 +37,8 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     source = settings.sources[name]
     assert source.events is not None
     columns = source.events.columns
-    ids = (columns.user, columns.visitor, columns.event_id, columns.order, columns.item, columns.promotion)
     keys = source.lookup.on if source.lookup else ()
-    rows = packed(came.rows, mapped_columns(source), (*ids, *keys)).withColumn("_lookup_missed", F.lit(False))
+    rows = packed(came.rows, mapped_columns(source), (*columns.ids, *keys)).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)

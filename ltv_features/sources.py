@@ -89,6 +89,12 @@ class EventColumns(Section):
         if self.amount and self.unit_price:
             yield "give amount (of the line) or unit_price (times quantity), not both"
 
+    @property
+    def ids(self) -> list[str]:
+        """The columns that hold ids."""
+        named = (self.user, self.visitor, self.event_id, self.order, self.item, self.promotion)
+        return [name for name in named if name]
+
 
 MOST_AMOUNT = 1e12
 """No shop's limit of an amount is higher; what cannot be counted in minor units lies far above."""
@@ -205,3 +211,11 @@ class SourceSettings(Section):
     users: UserMapping | None = None
     items: ItemMapping | None = None
     links: LinkMapping | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns that hold ids of whatever is read in the source."""
+        ids = [*self.events.columns.ids] if self.events else []
+        ids += [self.users.user] if self.users else []
+        ids += [self.items.item] if self.items else []
+        return ids + ([self.links.visitor, self.links.user] if self.links else [])

@@ -172,12 +172,15 @@ def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: Sp
     formats = ["dd.MM.yyyy HH:mm", "yyyy-MM-dd'T'HH:mm:ssXXX", "dd.MM.yyyy", "epoch_seconds"]
     mapping = EventMapping(columns=COLUMNS, time_formats=formats, time_zone="Europe/Berlin")
     said = ["05.01.2026 10:30", "2026-01-05T10:30:00+05:00", "05.07.2025", "1767607200"]
+    said += ["29.03.2026 02:30", "25.10.2026 02:30"]  # the hour that spring leaves out, and the one that comes twice
     found = [row["event_ts"] for row in checked(spark, [{**GOOD, "when": text} for text in said], mapping)]
     assert found == [
         datetime(2026, 1, 5, 9, 30),
         datetime(2026, 1, 5, 5, 30),
         datetime(2025, 7, 4, 22, 0),
         datetime(2026, 1, 5, 10, 0),
+        datetime(2026, 3, 29, 1, 30),
+        datetime(2026, 10, 25, 0, 30),
     ]
 
 
