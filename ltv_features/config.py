@@ -100,8 +100,9 @@ class ShopSettings(Section):
 class IngestSettings(Section):
     """What ingest accepts before it stops a night.
 
-    `usual_volume`: rows of a delivery as multiples of the median of the last 7 days; outside of it, or with a newest
-    event older than `max_age_days`, `on_problem` says whether the night is held or only a word is said.
+    `usual_volume`: rows of a source in a night as multiples of the median of its nights with rows in the 7 days before,
+    and none only where most of those nights had none; outside of it, or with a newest event older than `max_age_days`,
+    `on_problem` says whether the night is held or only a word is said.
     """
 
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05

@@ -26,7 +26,8 @@ from ltv_features.parsing import quoted
 from ltv_features.sources import SourceSettings
 
 CORRUPT = "_corrupt"
-"""Extra raw column of text formats: the line as delivered where it does not fit the header or is not JSON."""
+"""Extra raw column of text formats: the line as delivered where it does not fit the header, is no JSON or would be
+misread."""
 
 READING = {
     # One task reads one text file, so that a row's place in its file is its place in the task.
@@ -42,7 +43,7 @@ READING = {
 @dataclass(frozen=True)
 class Delivered:
     """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert, of CSV
-    how its lines end, of JSON the lines that say a key twice, by row number.
+    how its lines end, of JSON the lines that Spark would misread, by row number.
 
     Of an external Delta table one commit after another is delivered: `version`, its `parts` (None: all of the table at
     that version) and when it was committed.
@@ -53,7 +54,7 @@ class Delivered:
     rows: int
     nanoseconds: frozenset[str] = frozenset()
     zoneless: frozenset[str] = frozenset()
-    ambiguous: Mapping[int, str] = field(default_factory=dict)
+    misread: Mapping[int, str] = field(default_factory=dict)
     version: int | None = None
     parts: tuple[str, ...] | None = None
     committed_ts: datetime | None = None
@@ -105,7 +106,7 @@ def look_at(path: str, source: SourceSettings) -> Delivered:
             return _look_at_parquet(path)
         if source.format == "csv":
             return _look_at_csv(path, source)
-        return _look_at_json(path)
+        return _look_at_json(path, source)
     except OSError as error:
         raise InputMissing(f"{path}: cannot be read ({error}); next: deliver the file again") from error
     except (ValueError, EOFError, csv.Error, zlib.error, pa.ArrowInvalid) as error:
@@ -136,8 +137,8 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
         frame = reader.json(place)
     place_in_task = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
     rows = frame.select("*", place_in_task.alias("_row_number"))
-    if file.ambiguous:
-        lines = F.create_map(*[F.lit(word) for pair in file.ambiguous.items() for word in pair])
+    if file.misread:
+        lines = F.create_map(*[F.lit(word) for pair in file.misread.items() for word in pair])
         rows = rows.withColumn(CORRUPT, F.coalesce(F.try_element_at(lines, F.col("_row_number").cast("int")), CORRUPT))
     return rows
 
@@ -168,10 +169,10 @@ def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
     return Delivered(path, names, found.rows, line_end=found.line_end)
 
 
-def _look_at_json(path: str) -> Delivered:
+def _look_at_json(path: str, source: SourceSettings) -> Delivered:
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
-        found = objects_in(stream)
-    return Delivered(path, _distinct(found.keys), found.rows, ambiguous=found.ambiguous)
+        found = objects_in(stream, source.ids)
+    return Delivered(path, _distinct(found.keys), found.rows, misread=found.misread)
 
 
 def _look_at_parquet(path: str) -> Delivered:

@@ -1,7 +1,7 @@
 """Columns of a source to the facts of an event, by the configuration alone.
 
-`with_facts` adds one column a fact (amounts and quantities still signed) and a `_given_` mark for each fact that may be
-unreadable; `as_event_columns` turns checked facts into the columns of `events`.
+`with_facts` adds one column a fact (quantities still signed) and a `_given_` mark for each fact that may be unreadable,
+`money.with_money` the amounts; `as_event_columns` turns checked facts into the columns of `events`.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ltv_features.conditions import COLUMN_OF, MAX_QUANTITY, MONEY_TYPES, TYPES_WITH, Limits
+from ltv_features.conditions import COLUMN_OF, MONEY_TYPES, TYPES_WITH, Limits
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.last_known import with_last_known
-from ltv_features.parsing import exact_decimal, instant, is_given, minor_units, quoted, whole_number, with_point, words
+from ltv_features.parsing import instant, is_given, quoted, whole_number, words
 from ltv_features.sources import EventMapping
-
-PRICE_DIGITS = 6
-"""A unit price may have more digits than the currency (fuel, screws); the line's amount is rounded half up."""
 
 
 class Reader:
@@ -65,7 +62,7 @@ def limits_of(mapping: EventMapping, shop: ShopSettings, ingest: IngestSettings,
         refuse_blank=tuple(mapping.blank.refuse),
         last_known=tuple(mapping.blank.last_known),
         fill_blank=tuple(mapping.blank.fill.model_dump(exclude_none=True)),
-        caps={fact: (_in_units(fact, cap.above, shop), cap.then) for fact, cap in mapping.caps if cap},
+        caps={fact: (in_units(fact, cap.above, shop), cap.then) for fact, cap in mapping.caps if cap},
         text_ids=tuple(fact for fact, name in _ids(mapping).items() if reader.is_text(name)),
     )
 
@@ -83,29 +80,27 @@ def _ids(mapping: EventMapping) -> dict[str, str | None]:
     }
 
 
-def time_of(mapping: EventMapping, read: Reader) -> Column:
+def _time_of(mapping: EventMapping, read: Reader) -> Column:
     """The instant of the event; null where it cannot be read."""
     return read(
         mapping.columns.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone)
     )
 
 
-def _in_units(fact: str, value: float, shop: ShopSettings) -> int:
+def in_units(fact: str, value: float, shop: ShopSettings) -> int:
     """A number of the configuration in the units of the fact's column."""
     return round(value * 10**shop.minor_digits) if fact in ("amount", "discount") else round(value)
 
 
-def with_facts(
-    rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader, known: DataFrame | None = None
-) -> DataFrame:
-    """`rows` with one column a fact, the `_given_` marks, and marks of what stands in the place of a blank.
+def with_facts(rows: DataFrame, mapping: EventMapping, read: Reader, known: DataFrame | None = None) -> DataFrame:
+    """`rows` with one column a fact but money, the `_given_` marks, and marks of what stands in the place of a blank.
 
     `known`: events of the source, for `blank.last_known`.
     """
     columns = mapping.columns
     facts = {fact: read(name, words).cast("string") for fact, name in _ids(mapping).items()}
     facts["currency"] = read(columns.currency, words).cast("string")
-    facts["event_ts"] = time_of(mapping, read)
+    facts["event_ts"] = _time_of(mapping, read)
     facts["quantity"] = read(columns.quantity, whole_number, _no_quantity(mapping)).cast("bigint")
     facts["rating"] = read(columns.rating, whole_number).cast("bigint")
     facts["dwell_seconds"] = read(columns.dwell_seconds, whole_number).cast("bigint")
@@ -113,16 +108,11 @@ def with_facts(
     facts |= _given(mapping, read)
     with_all = with_last_known(rows.withColumns(facts), mapping.blank.last_known, known)
     for fact, constant in mapping.blank.fill.model_dump(exclude_none=True, exclude={"amount"}).items():
-        with_all = _filled(with_all, fact, F.lit(constant))
-    with_all = with_all.withColumns(
-        {"amount_minor": _amount(mapping, shop, read), "discount_minor": _discount(mapping, shop, read)}
-    )
-    if mapping.blank.fill.amount is not None:
-        with_all = _filled(with_all, "amount", F.lit(_in_units("amount", mapping.blank.fill.amount, shop)))
+        with_all = with_filled(with_all, fact, F.lit(constant))
     return with_all.withColumn("event_type", _event_type(mapping))
 
 
-def _filled(rows: DataFrame, fact: str, constant: Column) -> DataFrame:
+def with_filled(rows: DataFrame, fact: str, constant: Column) -> DataFrame:
     """`rows` with a constant where an event whose type has such a value says nothing of it."""
     column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
     unsaid = ~F.col(given) if given in rows.columns else F.col(column).isNull()
@@ -154,7 +144,7 @@ def as_event_columns(source: str, limits: Limits) -> dict[str, Column]:
         "amount_minor": _size("amount", limits),
         "discount_minor": _size("discount", limits),
         "currency": F.col("currency"),
-        "rating": F.coalesce("rating", F.lit(0)).cast("int"),
+        "rating": F.coalesce(F.col("rating").try_cast("int"), F.lit(0)),
         "dwell_seconds": _size("dwell_seconds", limits),
         "promotion_id": F.col("promotion_id"),
     }
@@ -170,39 +160,6 @@ def _size(fact: str, limits: Limits) -> Column:
 def _no_quantity(mapping: EventMapping) -> int:
     """One unit a line of a purchase source without quantities; 0 where units have no meaning."""
     return 1 if mapping.columns.amount or mapping.columns.unit_price else 0
-
-
-def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
-    columns, digits = mapping.columns, shop.minor_digits
-    if columns.amount:
-        return minor_units(_at_home(read(columns.amount, _exact(mapping, digits)), shop), digits)
-    if columns.unit_price is None:
-        return F.lit(0).cast("bigint")
-    price = read(columns.unit_price, _exact(mapping, PRICE_DIGITS))
-    bounded = F.when(F.abs("quantity") <= MAX_QUANTITY, F.col("quantity")).cast("decimal(10,0)")
-    return minor_units(_at_home(price * bounded, shop), digits)
-
-
-def _at_home(amount: Column, shop: ShopSettings) -> Column:
-    """An exact amount in the reporting currency; as it stands where no rate is known, which a rule refuses."""
-    if shop.rates is None:
-        return amount
-    return amount.cast(f"decimal(21,{PRICE_DIGITS})") * F.coalesce(F.col("_rate"), F.lit(1).cast("decimal(16,8)"))
-
-
-def _exact(mapping: EventMapping, digits: int) -> Callable[[Column, T.DataType], Column]:
-    """Reads money with the source's decimal sign; text with the other sign is unreadable, never guessed."""
-    return lambda column, kind: exact_decimal(with_point(column, kind, mapping.decimal), kind, digits)
-
-
-def _discount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
-    """The sum of the discount columns; a blank one counts as none, an unreadable one makes the sum null."""
-    total = F.lit(0).cast("bigint")
-    for name in mapping.columns.discounts:
-        exact = read(name, _exact(mapping, shop.minor_digits))
-        one = minor_units(_at_home(exact, shop), shop.minor_digits)
-        total = total + F.when(read(name, is_given), one).otherwise(F.lit(0))
-    return total
 
 
 def _given(mapping: EventMapping, read: Reader) -> dict[str, Column]:

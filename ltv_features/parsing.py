@@ -15,7 +15,9 @@ from ltv_features.sources import EPOCHS
 BLANKS = " \t\r\n\u00a0\u3000\ufeff"
 _ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
 _ISO_WITH_OFFSET = r"^\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$"
-_LARGEST = 10**15
+_DIGITS, _MICROS_DIGITS = 15, 16
+"""Of whole units at most: of any number, and of a count of microseconds since 1970."""
+_MINOR_DIGITS = 17
 
 
 def quoted(name: str) -> str:
@@ -40,30 +42,30 @@ def is_given(column: Column, kind: T.DataType) -> Column:
     return words(column, kind).isNotNull() if isinstance(kind, T.StringType) else column.isNotNull()
 
 
-def whole_number(column: Column, kind: T.DataType) -> Column:
-    """A bigint; null for fractions, text that is not a plain number, NaN, and anything beyond 10^15."""
-    exact = exact_decimal(column, kind, 0)
+def whole_number(column: Column, kind: T.DataType, most: int = _DIGITS) -> Column:
+    """A bigint; null for fractions, text that is not a plain number, NaN, and anything of more than `most` digits."""
+    exact = exact_decimal(column, kind, 0, most)
     if isinstance(kind, T.FloatType | T.DoubleType):
         return F.when(exact.cast("double") == column, exact.cast("bigint"))
     return exact.cast("bigint")
 
 
-def exact_decimal(column: Column, kind: T.DataType, digits: int) -> Column:
-    """decimal(22, digits), null when the value is no finite number below 10^15 in size.
+def exact_decimal(column: Column, kind: T.DataType, digits: int, most: int = _DIGITS) -> Column:
+    """decimal(22, digits), null when the value is no finite number of at most `most` digits before the point.
 
     Text and decimals with more significant digits than that are null (nothing is rounded in silence); binary floats are
     rounded half up from their shortest decimal form, because they cannot state their digits.
     """
-    wanted = f"decimal(22,{digits})"
+    wanted, beyond = f"decimal(22,{digits})", 10**most
     if isinstance(kind, T.StringType):
         fraction = rf"(\.\d{{1,{digits}}}0*)?" if digits else r"(\.0+)?"
-        return F.when(column.rlike(rf"^[+-]?\d{{1,15}}{fraction}$"), column).try_cast(wanted)
+        return F.when(column.rlike(rf"^[+-]?\d{{1,{most}}}{fraction}$"), column).try_cast(wanted)
     if isinstance(kind, T.FloatType | T.DoubleType):
-        return F.when(~F.isnan(column) & (F.abs(column) < _LARGEST), column).try_cast(wanted)
+        return F.when(~F.isnan(column) & (F.abs(column) < beyond), column).try_cast(wanted)
     if isinstance(kind, T.DecimalType):
-        rounded = F.when(F.abs(column) < _LARGEST, column).try_cast(wanted)
+        rounded = F.when(F.abs(column) < beyond, column).try_cast(wanted)
         return F.when(rounded == column, rounded)
-    return F.when(F.abs(column.cast("decimal(20,0)")) < _LARGEST, column).try_cast(wanted)
+    return F.when(F.abs(column.cast("decimal(20,0)")) < beyond, column).try_cast(wanted)
 
 
 def with_point(column: Column, kind: T.DataType, decimal: str) -> Column:
@@ -73,9 +75,16 @@ def with_point(column: Column, kind: T.DataType, decimal: str) -> Column:
     return F.when(~F.contains(column, F.lit(".")), F.translate(column, ",", "."))
 
 
-def minor_units(amount: Column, digits: int) -> Column:
-    """A bigint of minor units from an exact decimal, rounded half up where it has more digits (price x quantity)."""
-    return F.round(amount * F.lit(10**digits).cast("decimal(5,0)"), 0).cast("bigint")
+def minor_units(amount: Column, digits: int, rate: Column | None = None) -> Column:
+    """A bigint of minor units from an exact decimal times `rate` (decimal(16,8)), rounded half up.
+
+    10^15 units and more before the rate, or more than 17 digits after it, are 10^17: above any `max_amount`, so that a
+    rule refuses the row and no overflow ends the run.
+    """
+    held = amount.try_cast("decimal(21,6)")
+    units = F.round((held if rate is None else held * rate) * F.lit(10**digits).cast("decimal(5,0)"), 0)
+    too_many = (F.signum(amount) * F.lit(10**_MINOR_DIGITS)).cast("bigint")
+    return F.coalesce(units.try_cast(f"decimal({_MINOR_DIGITS},0)").cast("bigint"), too_many)
 
 
 def instant(column: Column, kind: T.DataType, *, formats: Sequence[str], zone: str) -> Column:
@@ -121,7 +130,7 @@ def _at_zone(local: Column, zone: str) -> Column:
 
 def _since_1970(column: Column, kind: T.DataType, micros: int) -> Column:
     """Whole units only up to year 2262, so that the product cannot overflow."""
-    count = whole_number(column, kind)
+    count = whole_number(column, kind, _MICROS_DIGITS)
     return F.when(
         F.abs(count) < 9_200_000_000_000_000_000 // 1_000 // micros, F.timestamp_micros(count * F.lit(micros))
     )

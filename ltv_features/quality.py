@@ -55,6 +55,45 @@ class Delivered:
         return self.source if self.kind == "events" else f"{self.source}: {self.kind}"
 
 
+@dataclass(frozen=True)
+class Volume:
+    """Rows of a source in one night, all its deliveries together, beside those of each night of the week before."""
+
+    rows: int
+    nights: Sequence[int]
+
+    @classmethod
+    def of(cls, each: Delivered, as_of: date, before: Sequence[Mapping[str, Any]]) -> "Volume":
+        """The night with this delivery as its last; `before`: what is known of the deliveries before it."""
+        by_night: dict[date, int] = {as_of: each.rows_in}
+        for row in before:
+            if row["as_of"] >= as_of - timedelta(USUAL_DAYS):
+                by_night[row["as_of"]] = by_night.get(row["as_of"], 0) + row["rows_in"]
+        return cls(by_night.pop(as_of), list(by_night.values()))
+
+    @property
+    def usual(self) -> float | None:
+        """The median over those nights that brought rows; None where none did.
+
+        >>> Volume(0, [900, 0, 0, 0, 1_000]).usual
+        950.0
+        """
+        spoken = [rows for rows in self.nights if rows]
+        return float(median(spoken)) if spoken else None
+
+    def fits(self, least: float, most: float) -> bool:
+        """Whether the night has `least` to `most` times the usual rows, or is silent where most nights are.
+
+        >>> [Volume(rows, [900, 0, 0, 0, 1_000]).fits(0.2, 5) for rows in (0, 150, 1_000, 5_000_000)]
+        [True, False, True, False]
+        >>> Volume(0, [900, 0, 1_000]).fits(0.2, 5)
+        False
+        """
+        if self.usual is None or (not self.rows and not median(self.nights)):
+            return True
+        return least <= self.rows / self.usual <= most
+
+
 def record(
     lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered], known: Known,
     input_digest: str = "",
@@ -70,7 +109,7 @@ def record(
         if each.rows_in or (each.source, each.kind) not in spoke:
             there = known.get((each.source, each.kind), [])
             finished = [row for row in there if not _gives_way(row, each, as_of)]
-            rows.append(_row(each, settings, as_of, finished) | {"input_digest": input_digest})
+            rows.append(row_of(each, settings, as_of, finished) | {"input_digest": input_digest})
     if old := [condition for each in delivered for condition in _given_way(known, each, as_of)]:
         lake.remove(QUALITY.name, reduce(or_, old))
     if rows:
@@ -135,10 +174,12 @@ def known_rows(lake: Lake) -> Known:
     return known
 
 
-def _row(each: Delivered, settings: IngestSettings, as_of: date, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def row_of(
+    each: Delivered, settings: IngestSettings, as_of: date, known: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What `quality` says of a delivery but its digest; `known`: its source's finished rows, as `known_rows` reads."""
     before = [row for row in known if (row["as_of"], row["raw_version"]) < (as_of, each.raw_version)]
-    near = [row["rows_in"] for row in before if as_of - timedelta(USUAL_DAYS) <= row["as_of"] < as_of]
-    usual = float(median(near)) if near else None
+    volume = Volume.of(each, as_of, before)
     times = [time for time in (each.newest_us, *(row["newest_us"] for row in before)) if time is not None]
     age = (midnight(as_of) - _instant(max(times))).total_seconds() / DAY_SECONDS if times else None
     good = each.kept + each.duplicates
@@ -147,10 +188,10 @@ def _row(each: Delivered, settings: IngestSettings, as_of: date, known: Sequence
         "validity": 1.0 - each.bad_share,
         "uniqueness": each.kept / good if good else 1.0,
         "age_days": age,
-        "usual_rows": usual,
+        "usual_rows": volume.usual,
         "oldest_ts": _instant(each.oldest_us) if each.oldest_us is not None else None,
         "newest_ts": _instant(each.newest_us) if each.newest_us is not None else None,
-        "problems": list(_problems(each, settings, age, usual)),
+        "problems": list(_problems(each, settings, age, volume)),
     }
     return {name: row[name] for name in QUALITY.column_names if name in row}
 
@@ -159,13 +200,13 @@ def _instant(micros: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
 
 
-def _problems(each: Delivered, settings: IngestSettings, age: float | None, usual: float | None) -> Sequence[str]:
+def _problems(each: Delivered, settings: IngestSettings, age: float | None, volume: Volume) -> Sequence[str]:
     problems = []
     least, most = settings.usual_volume
-    if usual and not least <= each.rows_in / usual <= most:
+    if not volume.fits(least, most):
         problems.append(
-            f"source {each.name!r}: expected {least:g} to {most:g} times the usual {usual:,.0f} rows, "
-            f"actual {each.rows_in:,}"
+            f"source {each.name!r}: expected {least:g} to {most:g} times the usual {volume.usual:,.0f} rows, "
+            f"actual {volume.rows:,}"
         )
     if settings.max_age_days is not None and age is not None and age > settings.max_age_days:
         problems.append(

@@ -9,15 +9,13 @@ from ltv_features.parsing import exact_decimal, instant, quoted, words
 RATE_DIGITS = 8
 
 
-def with_rates(
-    rows: DataFrame, table: DataFrame, rates: Rates, *, currency: Column, when: Column, home: str
-) -> DataFrame:
-    """`rows` with `_rate`: units of the reporting currency `home` for one of theirs; null where none is known.
+def with_rates(rows: DataFrame, table: DataFrame, rates: Rates, *, home: str) -> DataFrame:
+    """`rows` with `_rate`: units of the reporting currency `home` for one of `currency`; null where none is known.
 
-    `table` is the raw table of rates; the latest rate of at most `max_age_days` before the day counts.
+    `table` is the raw table of rates; the latest rate of at most `max_age_days` before the day of `event_ts` counts.
     """
     known = _by_day(table, rates)
-    given = rows.withColumns({"_rate_currency": currency, "_rate_day": F.to_date(when)})
+    given = rows.withColumns({"_rate_currency": F.col("currency"), "_rate_day": F.to_date("event_ts")})
     joined = given.join(F.broadcast(known), on=["_rate_currency", "_rate_day"], how="left")
     is_home = F.col("_rate_currency").isNull() | (F.col("_rate_currency") == F.lit(home))
     one = F.lit(1).cast(f"decimal(16,{RATE_DIGITS})")
@@ -38,7 +36,7 @@ def _by_day(table: DataFrame, rates: Rates) -> DataFrame:
     said = table.select(
         words(raw(rates.currency), kinds[rates.currency]).alias("_rate_currency"),
         day.alias("said"),
-        F.when(rate > 0, rate).cast(f"decimal(16,{RATE_DIGITS})").alias("rate"),
+        F.when(rate > 0, rate).try_cast(f"decimal(16,{RATE_DIGITS})").alias("rate"),
         F.struct("_landed_ts", "_file_sha256", "_row_number").alias("delivered"),
     ).where("_rate_currency IS NOT NULL AND said IS NOT NULL AND rate IS NOT NULL")
     lasting = F.sequence("said", F.date_add("said", rates.max_age_days))

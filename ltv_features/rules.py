@@ -57,7 +57,9 @@ class Rule:
 
 ERRORS: tuple[Rule, ...] = (
     Rule(
-        "row_corrupt", lambda limits: F.col("_corrupt").isNotNull(), "the line does not fit the header, or is not JSON"
+        "row_corrupt",
+        lambda limits: F.col("_corrupt").isNotNull(),
+        "the line does not fit the header, is no JSON, or would be misread",
     ),
     Rule("lookup_missed", lambda limits: F.col("_lookup_missed"), "a required lookup found no row"),
     Rule("event_id_missing", lambda limits: ~F.col("_given_event_id"), "the mapped event id is blank"),

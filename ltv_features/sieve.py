@@ -18,9 +18,9 @@ from ltv_features.identity import PLACE, SAID, Identity, content_hash, row_hash,
 from ltv_features.land import raw_table
 from ltv_features.last_known import told_before
 from ltv_features.lookups import with_lookup
-from ltv_features.mapping import Reader, as_event_columns, limits_of, time_of, with_facts
+from ltv_features.mapping import Reader, as_event_columns, limits_of, with_facts
+from ltv_features.money import with_money
 from ltv_features.packing import packed
-from ltv_features.parsing import words
 from ltv_features.rates import with_rates
 from ltv_features.rules import CONFLICT, DELETED, noted_ids, notes, refusals
 from ltv_features.sieved import Kind, Sieved
@@ -37,22 +37,19 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     source = settings.sources[name]
     assert source.events is not None
     columns = source.events.columns
-    ids = (columns.user, columns.visitor, columns.event_id, columns.order, columns.item, columns.promotion)
     keys = source.lookup.on if source.lookup else ()
-    rows = packed(came.rows, mapped_columns(source), (*ids, *keys)).withColumn("_lookup_missed", F.lit(False))
+    rows = packed(came.rows, mapped_columns(source), (*columns.ids, *keys)).withColumn("_lookup_missed", F.lit(False))
     if source.lookup:
         rows = with_lookup(rows.drop("_lookup_missed"), lake.read(raw_table(source.lookup.source)), source.lookup)
     read = Reader(rows)
     _check_zone(name, source.events, read)
     by = _told_apart_by(source.events)
-    if settings.shop.rates:
-        rows = with_rates(
-            rows, lake.read(raw_table(settings.shop.rates.source)), settings.shop.rates, home=settings.shop.currency,
-            currency=F.coalesce(read(columns.currency, words).cast("string"), F.lit(source.events.blank.fill.currency)),
-            when=time_of(source.events, read),
-        )  # fmt: skip
     known = told_before(lake, name) if source.events.blank.last_known and delivery.ingested is not None else None
-    rows = with_facts(rows, source.events, settings.shop, read, None if delivery.afresh else known)
+    rows = with_facts(rows, source.events, read, None if delivery.afresh else known)
+    if settings.shop.rates:  # of the currency that the event ends up with, said or not
+        table = lake.read(raw_table(settings.shop.rates.source))
+        rows = with_rates(rows, table, settings.shop.rates, home=settings.shop.currency)
+    rows = with_money(rows, source.events, settings.shop, read)
     limits = limits_of(source.events, settings.shop, settings.ingest, read)
     limits = replace(limits, json_ids=source.format == "jsonl")
     if delivery.afresh and source.format == "delta":

@@ -89,6 +89,15 @@ class EventColumns(Section):
         if self.amount and self.unit_price:
             yield "give amount (of the line) or unit_price (times quantity), not both"
 
+    @property
+    def ids(self) -> list[str]:
+        """The columns that hold ids."""
+        named = (self.user, self.visitor, self.event_id, self.order, self.item, self.promotion)
+        return [name for name in named if name]
+
+
+MOST_AMOUNT = 1e12
+"""No shop's limit of an amount is higher; what cannot be counted in minor units lies far above."""
 
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1}
 """Words for time_formats when the source counts time since 1970 UTC: microseconds in one unit."""
@@ -138,7 +147,7 @@ class EventMapping(Section):
     blank: Blank = Blank()
     caps: Caps = Caps()
     dedupe: Literal["id", "content"] = "id"
-    max_amount: Annotated[float, Field(gt=0)] = 10_000_000.0
+    max_amount: Annotated[float, Field(gt=0, le=MOST_AMOUNT)] = 10_000_000.0
     history: bool = False
 
     def wrong(self) -> Iterator[str]:
@@ -202,3 +211,11 @@ class SourceSettings(Section):
     users: UserMapping | None = None
     items: ItemMapping | None = None
     links: LinkMapping | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns that hold ids of whatever is read in the source."""
+        ids = [*self.events.columns.ids] if self.events else []
+        ids += [self.users.user] if self.users else []
+        ids += [self.items.item] if self.items else []
+        return ids + ([self.links.visitor, self.links.user] if self.links else [])

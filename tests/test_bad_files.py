@@ -123,20 +123,22 @@ def test_a_bad_file_is_refused_with_its_name_and_the_good_output_before_stays(sh
 def test_odd_rows_of_structured_formats_end_by_themselves_and_add_up(shop: Shop) -> None:
     lines = [GOOD | {"bill": "b2"}, GOOD | {"bill": "b3", "paid": "NaN"}, GOOD | {"bill": "b4", "who": None}]
     lines += [GOOD | {"bill": "b7", "who": {"a": 1}}, GOOD | {"bill": "b8", "who": ["x"]}, GOOD | {"sku": True}]
+    lines += [GOOD | {"who": "u\0"}, GOOD | {"who": "u\ud800"}, GOOD | {"who": 1e21}, GOOD | {"who": "1e21"}]
     deliver(shop, "lines", "odd.jsonl", as_lines(*lines) + DEEP.encode() + b'{"who": "u1", "when"\n\n' + TWICE)
     other = {name: GOOD[name] for name in reversed(GOOD)} | {"bill": "b5", "sku": "in no catalogue", "extra": 1}
     deliver(shop, "sales", "odd.parquet", as_parquet([other, other | {"bill": "b6", "paid": None}]))
     assert shop.run() == {
-        "lines": (9, 1, {"anonymous": 1, "quarantined": 7}),
+        "lines": (13, 2, {"anonymous": 1, "quarantined": 10}),
         "sales": (2, 1, {"quarantined": 1}),
     }
     reasons = shop.column("quarantine", "source", "row_number", "reason")
     assert reasons == [
         ("lines", 1, "amount_unreadable"), ("lines", 3, "id_structure"), ("lines", 4, "id_structure"),
-        ("lines", 5, "id_structure"), ("lines", 6, "row_corrupt"), ("lines", 7, "row_corrupt"),
-        ("lines", 8, "row_corrupt"), ("sales", 1, "amount_missing"),
+        ("lines", 5, "id_structure"), ("lines", 6, "id_characters"), ("lines", 7, "row_corrupt"),
+        ("lines", 8, "row_corrupt"), ("lines", 10, "row_corrupt"), ("lines", 11, "row_corrupt"),
+        ("lines", 12, "row_corrupt"), ("sales", 1, "amount_missing"),
     ]  # fmt: skip
-    raw = shop.lake.read("quarantine").where("row_number = 8").select("raw").collect()
+    raw = shop.lake.read("quarantine").where("row_number = 12").select("raw").collect()
     assert raw[0]["raw"] == TWICE.decode().strip()
     items = dict(shop.column("items", "item_id", "category_no"))
     assert items["in no catalogue"] == 0

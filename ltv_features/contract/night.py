@@ -165,7 +165,12 @@ QUALITY = Table(
         Column("oldest_ts", "timestamp", "first time among kept rows", nullable=True),
         Column("newest_ts", "timestamp", "last time among kept rows", nullable=True),
         Column("age_days", "float64", "days from the source's newest event ever to the night", nullable=True),
-        Column("usual_rows", "float64", "median of rows_in of the source's nights in the 7 days before", nullable=True),
+        Column(
+            "usual_rows",
+            "float64",
+            "median of the source's rows a night over its nights with rows in the 7 days before; missing without one",
+            nullable=True,
+        ),
         Column("problems", "list<string>", "what is worth a look, in words; empty when nothing is"),
         Column("input_digest", "string", "digest of the inputs of the run; its rows of `ledger` bear it too"),
     ),

@@ -56,24 +56,33 @@ def test_other_currencies_are_converted_by_the_rate_of_the_day_and_refused_witho
     lake: Lake, tmp_path: Path
 ) -> None:
     columns = {"user": "who", "time": "when", "amount": "paid", "currency": "money"}
-    sources = {"sales": {"events": {"event_type": "purchase", "columns": columns}}, "rates": {}}
+    said = {"event_type": "purchase", "columns": columns}
+    blank = {"last_known": ["currency"], "fill": {"currency": "USD"}}
+    sources = {"sales": {"events": said}, "blanks": {"events": {**said, "blank": blank}}, "rates": {}}
     rates = {"source": "rates", "rate": "worth", "max_age_days": 2}
     shop = Shop(lake, tmp_path, sources, shop={"currency": "EUR", "rates": rates})
-    shop.deliver(
-        "rates", "currency,day,worth\nUSD,2026-01-01,0.905\nUSD,2026-01-03,0.5\nJPY,2026-01-01,0.0061\nGBP,x,2\n"
-    )
+    worths = ("USD,01,0.905", "USD,03,0.5", "JPY,01,0.0061", "GBP,x,2", "GBP,01,100000000", "KWD,01,3")
+    shop.deliver("rates", "currency,day,worth\n" + "".join(f"{row[:4]}2026-01-{row[4:]}\n" for row in worths))
     rows = ("01,10.00,EUR", "01,10.00,USD", "02,1.01,USD", "03,10,USD", "01,1000,JPY", "04,1,JPY", "01,1,GBP", "01,1,")
+    rows += ("01,1.239,KWD", "01,10.5,JPY", "01,1.2399,KWD", "01,1.239,USD")  # a yen has no cents, a dinar has 1,000
     shop.deliver("sales", "who,when,paid,money\n" + "".join(f"u1,2026-01-{row}\n" for row in rows))
-    assert shop.run() == {"sales": (8, 5, {"quarantined": 3})}
-    found = shop.column("events", "currency", "event_ts", "amount_minor")
-    assert [(money, when.day, minor) for money, when, minor in found] == [
+    shop.deliver("blanks", "who,when,paid,money\nu1,2026-01-01,1,JPY\nu1,2026-01-02,1000,\nu2,2026-01-02,1.01,\n")
+    assert shop.run() == {"sales": (12, 6, {"quarantined": 6}), "blanks": (3, 3, {})}
+    found = shop.column("events", "source", "currency", "event_ts", "amount_minor")
+    assert [(money, when.day, minor) for source, money, when, minor in found if source == "blanks"] == [
+        ("JPY", 1, 1),
+        ("JPY", 2, 610),  # what the customer last paid in, not the currency of the reports and not `fill`
+        ("USD", 2, 91),
+    ]
+    assert [(money, when.day, minor) for source, money, when, minor in found if source == "sales"] == [
         ("EUR", 1, 1_000),
         ("JPY", 1, 610),
+        ("KWD", 1, 372),
         ("USD", 1, 905),
         ("USD", 2, 91),  # 0.91405, by the rate of the day before
         ("USD", 3, 500),
     ]
-    assert shop.column("quarantine", "reason") == ["currency_unknown"] * 3
+    assert shop.column("quarantine", "reason") == [*["amount_unreadable"] * 3, *["currency_unknown"] * 3]
 
 
 def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come_last(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ltv_features import controls, quality
+from ltv_features.config import IngestSettings
 from ltv_features.errors import TooManyBadRows
 from ltv_features.ingest import ingest
 from ltv_features.quality import Delivered
@@ -60,16 +61,34 @@ def test_a_source_that_keeps_silent_while_others_deliver_is_said(
     assert told[("more", "2026-02-01")] == (1, [])
 
 
-@pytest.mark.parametrize(("rows", "is_odd"), [(19, True), (20, False), (500, False), (501, True)])
-def test_a_volume_far_from_the_weeks_median_is_a_problem(lake: Lake, tmp_path: Path, rows: int, is_odd: bool) -> None:
-    settings = orders(lake, tmp_path).settings.ingest
-    for number, before in enumerate((9_000, 80, 100, 120)):
-        night = DAY - timedelta(8 - 2 * number)
-        known = quality.known_rows(lake)
-        quality.record(lake, settings, night, [Delivered("orders", number, before, before, after=number - 1)], known)
-    known = quality.known_rows(lake)
-    problems = quality.record(lake, settings, DAY, [Delivered("orders", 9, rows, rows, after=8)], known)
-    assert [source for source, _ in problems] == (["orders"] if is_odd else [])
+WEEKS = {
+    "daily": (9_000, 0, 80, 0, 100, 0, 120, 90),
+    "weekly": (1_000, 0, 0, 0, 0, 0, 1_200, 0),
+    "silent": (5, *7 * (0,)),
+}
+"""Rows in each of the 8 nights before, the oldest first, which lies before the week that counts."""
+
+
+@pytest.mark.parametrize(
+    ("week", "deliveries", "usual", "is_odd"),
+    [
+        ("daily", [18], 95, True), ("daily", [19], 95, False), ("daily", [475], 95, False), ("daily", [476], 95, True),
+        ("daily", [95, 2], 95, False), ("daily", [400, 90], 95, True), ("daily", [0], 95, True),
+        ("weekly", [0], 1_200, False), ("weekly", [900], 1_200, False), ("weekly", [5_000_000], 1_200, True),
+        ("silent", [0], None, False), ("silent", [5_000_000], None, False),
+    ],
+)  # fmt: skip
+def test_what_a_night_brings_in_all_is_held_against_the_nights_of_the_week_that_brought_something(
+    week: str, deliveries: list[int], usual: float | None, is_odd: bool
+) -> None:
+    nights = [(DAY - timedelta(8 - place), rows) for place, rows in enumerate(WEEKS[week])]
+    nights += [(DAY, rows) for rows in deliveries[:-1]]
+    known = [
+        {"as_of": night, "raw_version": version, "rows_in": rows, "newest_us": None}
+        for version, (night, rows) in enumerate(nights)
+    ]
+    row = quality.row_of(Delivered("orders", 99, deliveries[-1]), IngestSettings(), DAY, known)
+    assert (row["usual_rows"], len(row["problems"])) == (usual, is_odd)
 
 
 def test_an_old_newest_event_holds_the_night_where_the_shop_wants_it_until_it_is_released(

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.mapping import Reader, as_event_columns, limits_of, with_facts
+from ltv_features.money import with_money
 from ltv_features.packing import packed
+from ltv_features.parsing import exact_decimal, instant, minor_units
 from ltv_features.rules import ERRORS, notes, refusals
-from ltv_features.sources import EventColumns, EventMapping, Refunds
+from ltv_features.sources import MOST_AMOUNT, EventColumns, EventMapping, Refunds
 
 pytestmark = pytest.mark.spark
 
@@ -48,9 +51,11 @@ GOOD: dict[str, str | None] = {
 }
 
 
-def checked(spark: SparkSession, rows: list[dict[str, Any]], mapping: EventMapping | None = None) -> list[Any]:
+def checked(
+    spark: SparkSession, rows: list[dict[str, Any]], mapping: EventMapping | None = None, **shop_said: Any
+) -> list[Any]:
     """The facts and refusals of delivered rows, in the order given; `_corrupt` and `_missed` set those marks."""
-    mapping = mapping or EventMapping(columns=COLUMNS)
+    mapping, shop = mapping or EventMapping(columns=COLUMNS), ShopSettings(**shop_said)
     names = [name for name in rows[0] if name != "_missed"]
     schema = ", ".join(f"`{name}` string" for name in names)
     raw = spark.createDataFrame([tuple(row[name] for name in names) for row in rows], schema).coalesce(1)
@@ -59,8 +64,8 @@ def checked(spark: SparkSession, rows: list[dict[str, Any]], mapping: EventMappi
     missed = [number for number, row in enumerate(rows) if row.get("_missed")]
     frame = frame.withColumn("_lookup_missed", F.col("_row_number").isin(missed or [-1]))
     read = Reader(frame)
-    facts = with_facts(frame, mapping, ShopSettings(), read)
-    limits = limits_of(mapping, ShopSettings(), IngestSettings(), read)
+    facts = with_money(with_facts(frame, mapping, read), mapping, shop, read)
+    limits = limits_of(mapping, shop, IngestSettings(), read)
     facts = facts.withColumns({"_rules": refusals(limits), "_notes": notes(limits)})
     return facts.withColumns(as_event_columns("shop", limits)).orderBy("_row_number").collect()
 
@@ -98,6 +103,7 @@ BAD = [
     ("currency_unknown", {"money": None}),
     ("rating_unreadable", {"stars": "good"}),
     ("rating_out_of_range", {"stars": "6"}),
+    ("rating_out_of_range", {"stars": "3000000000"}),
     ("dwell_unreadable", {"seconds": "1m"}),
     ("dwell_out_of_range", {"seconds": "-3"}),
     ("time_too_late", {"when": "2025-12-10 23:59:59"}),
@@ -166,13 +172,27 @@ def test_time_formats_are_tried_in_order_and_wall_time_is_moved_to_utc(spark: Sp
     formats = ["dd.MM.yyyy HH:mm", "yyyy-MM-dd'T'HH:mm:ssXXX", "dd.MM.yyyy", "epoch_seconds"]
     mapping = EventMapping(columns=COLUMNS, time_formats=formats, time_zone="Europe/Berlin")
     said = ["05.01.2026 10:30", "2026-01-05T10:30:00+05:00", "05.07.2025", "1767607200"]
+    said += ["29.03.2026 02:30", "25.10.2026 02:30"]  # the hour that spring leaves out, and the one that comes twice
     found = [row["event_ts"] for row in checked(spark, [{**GOOD, "when": text} for text in said], mapping)]
     assert found == [
         datetime(2026, 1, 5, 9, 30),
         datetime(2026, 1, 5, 5, 30),
         datetime(2025, 7, 4, 22, 0),
         datetime(2026, 1, 5, 10, 0),
+        datetime(2026, 3, 29, 1, 30),
+        datetime(2026, 10, 25, 0, 30),
     ]
+
+
+@pytest.mark.parametrize("kind", [T.StringType(), T.LongType(), T.DoubleType()])
+def test_time_since_1970_is_read_in_each_unit_and_not_in_another(spark: SparkSession, kind: T.DataType) -> None:
+    units = {"epoch_seconds": 1, "epoch_millis": 1_000, "epoch_micros": 1_000_000}
+    said = spark.createDataFrame([(str(1_767_607_200 * unit),) for unit in units.values()], "x string")
+    said = said.select(F.col("x").cast(kind).alias("x")).coalesce(1)
+    read = [instant(F.col("x"), kind, formats=[word], zone="UTC").alias(word) for word in units]
+    found = [list(row) for row in said.select(*read).collect()]
+    assert [times[place] for place, times in enumerate(found)] == 3 * [datetime(2026, 1, 5, 10)]
+    assert [found[0][1], found[2][1], found[1][0]] == [datetime(1970, 1, 21, 11, 0, 7, 200_000), None, None]
 
 
 def test_iso_times_need_no_format(spark: SparkSession) -> None:
@@ -196,15 +216,38 @@ def test_iso_times_need_no_format(spark: SparkSession) -> None:
 def test_unit_prices_are_multiplied_exactly_and_rounded_half_up(spark: SparkSession) -> None:
     columns = COLUMNS.model_copy(update={"amount": None, "unit_price": "paid"})
     mapping = EventMapping(columns=columns)
-    rows = [{**GOOD, "paid": "1.459", "pieces": "30"}, {**GOOD, "paid": "0.005", "pieces": "1"}]
-    assert [row["amount_minor"] for row in checked(spark, rows, mapping)] == [4377, 1]
+    prices = {"1.459": "30", "0.005": "1", "999999999999999.99": "1000000000", "-999999999999999": "999999999"}
+    found = checked(spark, [{**GOOD, "paid": price, "pieces": pieces} for price, pieces in prices.items()], mapping)
+    assert [row["_rules"] or row["amount_minor"] for row in found] == [
+        4377, 1, ["amount_absurd"], ["amount_negative", "amount_absurd"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("digits", "said"), [(0, {"12": 12, "12.00": 12, "12.5": None}), (3, {"12": 12_000, "1.239": 1239, "1.2399": None})]
+)
+def test_money_has_as_many_minor_digits_as_the_reporting_currency(
+    spark: SparkSession, digits: int, said: dict[str, int | None]
+) -> None:
+    found = checked(spark, [{**GOOD, "paid": paid, "off": "0"} for paid in said], minor_digits=digits)
+    assert [row["_rules"] or row["amount_minor"] for row in found] == [
+        minor or ["amount_unreadable"] for minor in said.values()
+    ]
+
+
+def test_an_amount_that_no_bigint_holds_is_more_than_any_limit_before_and_after_the_rate(spark: SparkSession) -> None:
+    said = [("1e24", "0.00000001"), ("999999999999999", "99999999"), ("-1e15", "1"), ("1000000", "0.0061"), (None, "1")]
+    frame = spark.createDataFrame(said, "price string, rate string").coalesce(1)
+    price, rate = F.col("price").cast("decimal(33,6)"), F.col("rate").cast("decimal(16,8)")
+    found = frame.select(minor_units(price, 4, rate).alias("m"), minor_units(price, 4).alias("plain")).collect()
+    most = 10**17
+    assert [tuple(row) for row in found] == [
+        (most, most), (most, most), (-most, -most), (61_000_000, 10_000_000_000), (None, None),
+    ]  # fmt: skip
+    assert most > MOST_AMOUNT * 10**4  # the most minor digits that a shop can have
 
 
 def test_binary_floats_become_the_cents_that_they_print(spark: SparkSession) -> None:
-    from pyspark.sql import types as T
-
-    from ltv_features.parsing import exact_decimal, minor_units
-
     frame = spark.createDataFrame(
         [(x,) for x in (1.29, 1.005, -0.0, 0.1 + 0.2, float("nan"), float("inf"), 1e300)], "x double"
     )
