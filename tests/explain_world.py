@@ -13,6 +13,7 @@ from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Material
 from ltv_train.config import BoostingSettings
+from ltv_train.conformal import Corrected, Correction
 from ltv_train.network import NetworkPredictor
 from ltv_train.predictions import Predictions, Predictor
 from tests.value_world import HORIZONS, some_material
@@ -49,6 +50,12 @@ def blended(**members: tuple[Predictor, float]) -> Blend:
     made.weights = BlendWeights(tuple(members), shares, shares, 1_000.0, "told")
     made.members = {name: one for name, (one, _) in members.items()}
     return made
+
+
+def installed(predictor: Predictor) -> Corrected:
+    """As `evaluate` installs it: inside a correction of intervals, which here moves nothing."""
+    nothing = ((0.0,),) * len(HORIZONS)
+    return Corrected(predictor, Correction(1_000.0, ((),) * len(HORIZONS), nothing, nothing, 500), np.inf)
 
 
 def column(examples: Examples, name: str) -> Floats:

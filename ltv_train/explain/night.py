@@ -14,6 +14,7 @@ from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
 from ltv_train.blend import Blend
 from ltv_train.config import ExplainSettings
+from ltv_train.conformal import Corrected
 from ltv_train.explain.contributions import Contributions, combined, contributions
 from ltv_train.explain.importance import Importance, Part, importance, parts_of_examples
 from ltv_train.explain.occlusion import Effect, effects_of, groups_of, without
@@ -161,13 +162,14 @@ def sample(users: int, most: int) -> Ints:
 
 
 def members_of(name: str, predictor: Predictor) -> dict[str, tuple[Predictor, float]]:
-    """The models that speak in a predictor, with the weight of each in the mean."""
-    if isinstance(predictor, Blend):
+    """The models that speak in a predictor, with the weight of each in the mean; corrected intervals change no mean."""
+    inner = predictor.predictor if isinstance(predictor, Corrected) else predictor
+    if isinstance(inner, Blend):
         return {
-            member: (predictor.members[member], weight)
-            for member, weight in zip(predictor.weights.names, predictor.weights.mean, strict=True)
+            member: (inner.members[member], weight)
+            for member, weight in zip(inner.weights.names, inner.weights.mean, strict=True)
         }
-    return {name: (predictor, 1.0)}
+    return {name: (inner, 1.0)}
 
 
 def reads_sequence(predictor: Predictor) -> bool:

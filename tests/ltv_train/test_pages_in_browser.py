@@ -28,7 +28,7 @@ from ltv_train.predict import open_predictor
 from ltv_train.report import Picture, Section, page
 from tests.backtest_world import ORIGINS, SETTINGS, USERS, an_outcome, known, what_happened, write_training
 from tests.browser import NAMES, Page, find_browser, open_browser
-from tests.explain_world import SaysByTokens, blended, boosters, column
+from tests.explain_world import SaysByTokens, blended, boosters, column, installed
 from tests.network_world import some_world
 from tests.value_world import HORIZONS, some_examples
 
@@ -98,7 +98,7 @@ def explanation(folder: Path) -> tuple[list[Section], str]:
     models = {name: (open_predictor(one), 0.475) for name, one in boosters(folder, seeds=1).items()}
     mixed = blended(lstm=(SaysByTokens(), 0.05), **models)
     told = explain(
-        Published("blend", mixed, ahead, {}),
+        Published("blend", installed(mixed), ahead, {}),
         Past(ORIGINS[1], mixed, ahead, column(ahead, "spend")),
         horizons_days=HORIZONS,
         money=MONEY,

@@ -16,7 +16,7 @@ from ltv_train.money import Money
 from ltv_train.predict import open_predictor
 from ltv_train.predictions import Predictor
 from ltv_train.report import page
-from tests.explain_world import Says, SaysByTokens, blended, boosters, column
+from tests.explain_world import Says, SaysByTokens, blended, boosters, column, installed
 from tests.network_world import some_world
 from tests.value_world import HORIZONS, some_examples
 
@@ -37,11 +37,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Predictor]:
 def test_the_boosters_of_a_blend_speak_by_their_weight_and_agree_with_it(models: dict[str, Predictor]) -> None:
     ahead = some_examples(80, seed=9)
     mixed = blended(boosting_g=(models["boosting_g"], 0.6), boosting_e=(models["boosting_e"], 0.4))
-    told = told_of(mixed, ahead)
-    assert told.boosted is not None
-    assert (told.boosted.members, told.boosted.inside) == ({"boosting_g": 0.6, "boosting_e": 0.4}, True)
-    assert told.boosted.agreement > 0.99
-    assert told.boosted.parts.horizon_days == 90
+    for serves in (mixed, installed(mixed)):
+        told = told_of(serves, ahead)
+        assert told.boosted is not None
+        assert (told.boosted.members, told.boosted.inside) == ({"boosting_g": 0.6, "boosting_e": 0.4}, True)
+        assert told.boosted.agreement > 0.99
+        assert told.boosted.parts.horizon_days == 90
 
 
 def test_the_customers_shown_are_those_with_the_highest_published_value(models: dict[str, Predictor]) -> None:
@@ -86,7 +87,7 @@ def test_boosters_that_are_no_members_speak_where_they_agree(models: dict[str, P
 def test_only_a_network_with_a_say_is_asked_about_the_sequence(models: dict[str, Predictor]) -> None:
     ahead, _ = some_world(50, signal=1.0, seed=2)
     ahead.tokens["age_days"][:] = 10.0
-    reads = told_of(blended(lstm=(SaysByTokens(), 0.5), boosting_e=(models["boosting_e"], 0.5)), ahead)
+    reads = told_of(installed(blended(lstm=(SaysByTokens(), 0.5), boosting_e=(models["boosting_e"], 0.5))), ahead)
     assert {effect.group: effect.total < 0 for effect in reads.effects if effect.events} == dict.fromkeys(
         [e.group for e in reads.effects if e.events], True
     )
