@@ -25,14 +25,21 @@ def main(run: Run) -> None:
     ways = (settings.gate, settings.explain, people.allowed(settings.sources))
     digest = digest_of("evaluate", trained["run_name"], trained["input_digest"], (before or {}).get("digest"), *ways)
     note = files.join(root, reports, "evaluation.json")
-    if files.exists(note) and files.read_json(note)["input_digest"] == digest:
+    noted = files.read_json(note) if files.exists(note) else {}
+    if noted.get("input_digest") == digest:
         log.info("training %s was judged already", trained["run_name"])
         tracking.send(root, night, settings.tracking)
         return
     shards = files.join(root, "shards", night, "value", night)
     split = people.attributes(lake, shards, trained["origins"][:-1], ways[-1])
-    served = (before or {}).get("name")
-    judged = promotion.judged(folder, trained, shards, before=served, settings=settings.gate, attributes=split)
+    opened = list(dict.fromkeys([*noted.get("opened", []), digest]))  # every look at the test windows of this night
+    judged = promotion.judged(
+        *(folder, trained, shards),
+        before=(before or {}).get("name"),
+        settings=settings.gate,
+        attributes=split,
+        opened=len(opened),
+    )
     chosen = promotion.install(folder, judged, files.join(root, "bundles"))
     why, customers = explanation.explained(
         *(folder, judged, explanation.serving_of(judged, chosen, before, root), shards),
@@ -49,7 +56,7 @@ def main(run: Run) -> None:
     new, told = chosen.digest if chosen else None, {"input_digest": digest, "report": f"{reports}/evaluation.html"}
     production.follow(lake, judged.verdict, new, as_of=run.as_of, run_id=run.run_id, **told)
     tracking.note(root, night, record_of(judged, as_of=night, settings=settings, bundle=new, **told))
-    files.write_json(note, {"promoted": judged.verdict.promoted, **told})
+    files.write_json(note, {"promoted": judged.verdict.promoted, **told, "opened": opened})
     for reason in judged.verdict.reasons:
         log.info("%s", reason)
     log.info("report: %s", files.join(root, told["report"]))

@@ -24,6 +24,8 @@ _BOUND = 0.1
 _MAE_TO_GINI = 0.25
 """A share of error saved in units of Gini: the rule forgives .005 Gini as easily as 2 % of the error."""
 _MIN_USERS, _MIN_BUYERS = 500, 50
+_FRESH = 5
+"""So many candidates may be judged by the same test windows."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,14 @@ def without_folds(preferred: str, *, production: str | None) -> Verdict:
     promoted = preferred if production in (None, preferred) else None
     reason = f"no past origin has matured, nothing could be compared: {promoted or production} serves"
     return Verdict(promoted, preferred, "U", (), (reason,))
+
+
+def opened(verdict: Verdict, times: int) -> Verdict:
+    """The verdict, with a warning where its test windows were looked at so often that the best may be so by luck."""
+    if times <= _FRESH:
+        return verdict
+    spent = f"spent: {times} candidates were judged by these test windows, the numbers of the best flatter"
+    return replace(verdict, reasons=(*verdict.reasons, spent))
 
 
 def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | None) -> Verdict:

@@ -1,16 +1,17 @@
 """What `evaluate` does between reading and writing tables: judge a training run, install the winner, draw the report.
 
-May import: backtest, data, pages. No Spark, no Ray.
+May import: backtest, data, gate, pages. No Spark, no Ray.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pyarrow as pa
 
 from ltv_features import files
-from ltv_train import backtest, data, pages
+from ltv_train import backtest, data, gate, pages
 from ltv_train.backtest import Backtest
 from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
@@ -38,8 +39,11 @@ def judged(
     before: str | None,
     settings: GateSettings,
     attributes: Mapping[str, pa.Table] | None = None,
+    opened: int = 1,
 ) -> Backtest:
     """The back-test of a training run with its verdict, held against the refit.
+
+    `opened`: how many trainings or settings, this one included, were judged by the same test windows.
 
     `shards` is the value set of the night; `before` names the procedure that served before it. `attributes` holds by
     origin what splits customers in the report alone (see `slices.known_at`).
@@ -51,6 +55,7 @@ def judged(
     known = {origin: known_at(files.join(sets, origin), told.get(origin)) for origin in run["origins"][:-1]}
     made = backtest.judge(folder, run, outcomes, production=before, settings=settings, seed=_SEED, known=known)
     ahead = data.read_all(data.load_manifest(shards), "slice").examples
+    made = replace(made, verdict=gate.opened(made.verdict, opened))
     return backtest.checked_after_refit(folder, made, ahead, production=before, settings=settings)
 
 

@@ -13,11 +13,12 @@ from tests.naive_features import held_lines, real_orders
 
 WINDOWS = (7, 14, 30, 60, 90, 180, 365)
 FOREVER = 1_000_000
+UNKNOWN = float("nan")
 HOUR = MICROS_PER_DAY // 24
 
 
-def _over(above: float, below: float) -> float:
-    return above / below if below else 0.0
+def _over(above: float, below: float, none: float = 0.0) -> float:
+    return above / below if below else none
 
 
 def aggregates(rows: list[Row], *, as_of_us: int) -> dict[str, float]:
@@ -114,10 +115,10 @@ def _doing(rows: list[Row], as_of_us: int) -> dict[str, Any]:
         "clicks_30": count("click", 30),
         "promotions_received_90": count("promotion_received", 90),
         "promotions_redeemed_90": count("promotion_redeemed", 90),
-        "redemption_share": _over(count("promotion_redeemed"), count("promotion_received")),
+        "redemption_share": _over(count("promotion_redeemed"), count("promotion_received"), UNKNOWN),
         "reviews": count("review"),
-        "five_star_share": _over(stars[5], rated),
-        "one_star_share": _over(stars[1], rated),
+        "five_star_share": _over(stars[5], rated, UNKNOWN),
+        "one_star_share": _over(stars[1], rated, UNKNOWN),
     }
 
 
@@ -131,7 +132,7 @@ def _living(rows: list[Row], as_of_us: int) -> dict[str, Any]:
 
     def age(kind: str, edge: Callable[[list[int]], int]) -> float:
         of_kind = [row["ts_us"] for row in rows if row["type"] == TYPE_ID[kind]]
-        return (as_of_us - edge(of_kind)) / MICROS_PER_DAY if of_kind else 0.0
+        return (as_of_us - edge(of_kind)) / MICROS_PER_DAY if of_kind else UNKNOWN
 
     def spent(since: int, until: int) -> int:
         return sum(_net(row) for row in rows if until < _days_ago(row, as_of_us) <= since)

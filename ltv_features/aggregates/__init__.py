@@ -2,7 +2,7 @@
 
 Room: one module a family. Reads: a `StateView`. Writes: nothing. May import: NumPy, Arrow, the contract and the view.
 Money is in minor units and unscaled; `encode` divides it by the money scale of training. A feature that would be a
-division by nothing is 0. `python -m ltv_features.aggregates` prints the list for people.
+division by nothing is 0, one of which nothing is known is NaN. `python -m ltv_features.aggregates` prints the list.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ __all__ = ["AGGREGATES", "FAMILIES", "NAMES", "UNITS", "Aggregate", "compute_all
 
 
 def compute_all(view: StateView) -> npt.NDArray[np.float32]:
-    """[B, A] float32, columns in the order of AGGREGATES."""
-    columns = [aggregate.compute(view) for aggregate in AGGREGATES]
+    """[B, A] float32, columns in the order of AGGREGATES; NaN where a feature is not known."""
+    columns = [aggregate.of(view) for aggregate in AGGREGATES]
     return np.stack(columns, axis=1).astype(np.float32)
 
 

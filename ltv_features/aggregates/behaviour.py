@@ -34,8 +34,12 @@ def _pages(view: StateView) -> Floats:
     return view.total(view.browse["who"], (view.browse["type"] == TYPE_ID["view"]).astype(np.float64))
 
 
+def _rated(view: StateView) -> Floats:
+    return np.asarray(view.stars.sum(axis=1), np.float64)
+
+
 def _stars(stars: int) -> Compute:
-    return lambda view: ratio(view.stars[:, stars - 1].astype(np.float64), view.stars.sum(axis=1).astype(np.float64))
+    return lambda view: ratio(view.stars[:, stars - 1].astype(np.float64), _rated(view))
 
 
 AGGREGATES = (
@@ -59,10 +63,11 @@ AGGREGATES = (
     Aggregate(
         "redemption_share",
         "ratio",
-        "promotions redeemed / received",
+        "promotions redeemed / received; missing where none was received",
         share(total("promotions_redeemed"), total("promotions_received")),
+        known=total("promotions_received"),
     ),
     Aggregate("reviews", "count", "reviews so far", total("reviews")),
-    Aggregate("five_star_share", "ratio", "share of reviews with 5 stars", _stars(5)),
-    Aggregate("one_star_share", "ratio", "share of reviews with 1 star", _stars(1)),
+    Aggregate("five_star_share", "ratio", "share of reviews with 5 stars; missing without one", _stars(5), _rated),
+    Aggregate("one_star_share", "ratio", "share of reviews with 1 star; missing without one", _stars(1), _rated),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.contract import TYPE_ID
 from ltv_features.view import Floats, StateView, ratio
 
 Unit = Literal["minor", "count", "days", "ratio", "flag"]
@@ -15,12 +16,21 @@ Compute = Callable[[StateView], Floats]
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A feature: `compute` maps a view of B users to [B]."""
+    """A feature: `compute` maps a view of B users to [B].
+
+    Where `known` says 0 nothing is known: the value is missing (NaN), and `encode` imputes it.
+    """
 
     name: str
     unit: Unit
     meaning: str
     compute: Compute
+    known: Compute | None = None
+
+    def of(self, view: StateView) -> Floats:
+        """[B] the values, NaN where nothing is known."""
+        values = self.compute(view)
+        return values if self.known is None else np.where(self.known(view) > 0, values, np.nan)
 
 
 def share(part: Compute, whole: Compute) -> Compute:
@@ -31,6 +41,11 @@ def share(part: Compute, whole: Compute) -> Compute:
 def total(field: str, window: int | None = None) -> Compute:
     """The sum of a field of the days, of the last `window` days when given."""
     return lambda view: view.in_days(field, window)
+
+
+def count(event_type: str) -> Compute:
+    """Events of the type so far."""
+    return lambda view: view.counts[:, TYPE_ID[event_type]].astype(np.float64)
 
 
 def spend(window: int) -> Compute:

@@ -3,8 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ltv_features.aggregates.feature import Aggregate, Compute, by_window, flag
-from ltv_features.contract import TYPE_ID
+from ltv_features.aggregates.feature import Aggregate, Compute, by_window, count, flag
 from ltv_features.view import Floats, StateView, ratio
 
 NEW_DAYS = 30
@@ -65,10 +64,22 @@ AGGREGATES = (
         "since the user last did something (a promotion received is not their doing)",
         lambda v: v.last_activity_age,
     ),
-    Aggregate("signup_age_days", "days", "since the sign-up", lambda v: v.age_of_first("signup")),
-    Aggregate("logins", "count", "logins so far", lambda v: v.counts[:, TYPE_ID["login"]].astype(np.float64)),
+    Aggregate(
+        "signup_age_days",
+        "days",
+        "since the sign-up; missing without one",
+        lambda v: v.age_of_first("signup"),
+        known=count("signup"),
+    ),
+    Aggregate("logins", "count", "logins so far", count("login")),
     Aggregate("logins_30", "count", "logins of the last 30 days", lambda v: v.in_days("logins", 30)),
-    Aggregate("login_age_days", "days", "since the last login", lambda v: v.age_of_last("login")),
+    Aggregate(
+        "login_age_days",
+        "days",
+        "since the last login; missing without one",
+        lambda v: v.age_of_last("login"),
+        known=count("login"),
+    ),
     *by_window(
         "active_days_{}",
         "count",

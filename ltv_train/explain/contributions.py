@@ -47,7 +47,8 @@ class Contributions:
     @property
     def usual(self) -> Floats:
         """[F] the median value of each feature."""
-        return np.asarray(np.median(self.values, axis=0))
+        known = [column[~np.isnan(column)] for column in self.values.T]
+        return np.array([np.median(column) if len(column) else np.nan for column in known])
 
     @property
     def log_mean(self) -> Floats:

@@ -39,7 +39,8 @@ def reasons_of(
     horizon_days: int,
     count: int = REASONS,
 ) -> Reasons:
-    """Reasons for N rows: contributions `added` [N, F] and `values` [N, F] of features `names`; `usual` [F] values.
+    """Reasons for N rows: contributions `added` [N, F] and `values` [N, F] of features `names`; `usual` [F] values; NaN
+    where nothing is known.
 
     >>> made = reasons_of(
     ...     np.array([[0.6, 0.1, -0.2]]), np.array([[41.0, 90.0, 2.0]]), np.array([6.0, 20.0, 12.0]),
@@ -53,7 +54,8 @@ def reasons_of(
     subjects = list(dict.fromkeys(phrase.subject for phrase in phrases))
     owned = [np.array([i for i, p in enumerate(phrases) if p.subject == subject]) for subject in subjects]
     moved = np.stack([added[:, own].sum(axis=1) for own in owned], axis=1)
-    speaks = np.stack([own[_loudest(added[:, own], values[:, own] != usual[own])] for own in owned], axis=1)
+    unusual = (values != usual) & ~(np.isnan(values) & np.isnan(usual))
+    speaks = np.stack([own[_loudest(added[:, own], unusual[:, own])] for own in owned], axis=1)
     strongest = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :count]
     sums = np.take_along_axis(moved, strongest, axis=1)
     features = np.take_along_axis(speaks, strongest, axis=1)

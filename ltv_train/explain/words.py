@@ -27,9 +27,12 @@ class Phrase:
     subject: str
     template: str
     write: Write
+    unknown: str = "unknown"
 
     def said(self, value: float, money: Money) -> str:
-        """The sentence about one value."""
+        """The sentence about one value; of a missing one, what did not happen."""
+        if value != value:
+            return self.unknown
         text = self.write(value, money)
         return self._with(text, one=text in ("1", "1 day"))
 
@@ -48,7 +51,7 @@ class Phrase:
 
     def value(self, value: float, money: Money) -> str:
         """The value alone, to stand beside the sentence."""
-        return self.write(value, money)
+        return self.write(value, money) if value == value else "unknown"
 
 
 def phrase_of(feature: str, horizon_days: int) -> Phrase:
@@ -60,7 +63,8 @@ def phrase_of(feature: str, horizon_days: int) -> Phrase:
         meaning, unit = (aggregate.meaning, aggregate.unit) if aggregate else (feature.replace("_", " "), "number")
         return Phrase(stem, f"{meaning}: {{}}", _WRITE[unit])
     subject, template, unit = known
-    return Phrase(subject, template.replace("{days}", days).replace("{ahead}", str(horizon_days)), _WRITE[unit])
+    sentence = template.replace("{days}", days).replace("{ahead}", str(horizon_days))
+    return Phrase(subject, sentence, _WRITE[unit], _UNKNOWN.get(feature, "unknown"))
 
 
 def _taken_apart(feature: str) -> tuple[str, str]:
@@ -93,6 +97,15 @@ _WRITE: dict[str, Write] = {
 _BUYING, _SPENDING, _RECENCY, _SIZE, _RHYTHM = "how often", "how much", "how recently", "size of orders", "rhythm"
 _TREND, _WHEN, _VISITS, _OFFERS, _OPINION = "trend", "when", "visits", "promotions", "reviews"
 _KNOWN, _STAGE, _TASTE, _PRICE = "how long known", "stage", "taste", "prices and discounts"
+
+_UNKNOWN = {
+    "signup_age_days": "no sign-up is known",
+    "login_age_days": "never logged in",
+    "redemption_share": "received no promotion",
+    "five_star_share": "wrote no review",
+    "one_star_share": "wrote no review",
+}
+"""What is said of features that may be missing."""
 
 _PHRASES: dict[str, tuple[str, str, str]] = {
     "recency_days": (_RECENCY, "last ordered {} ago", "days"),

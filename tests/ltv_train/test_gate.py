@@ -15,6 +15,7 @@ from ltv_train.gate import (
     decide,
     graded,
     is_baseline,
+    opened,
     refit_problems,
     skills,
     without_folds,
@@ -70,6 +71,14 @@ def test_the_blend_goes_first_when_it_is_as_good_as_the_best() -> None:
 def test_where_no_model_is_better_than_the_best_baseline_that_one_serves() -> None:
     verdict = decide(some_folds({"spend_rate": 0.3, "lstm": 0.9}), production=None, settings=SETTINGS, seed=1)
     assert (verdict.promoted, verdict.best_baseline) == ("spend_rate", "spend_rate")
+
+
+@pytest.mark.parametrize(("times", "spent"), [(1, False), (5, False), (6, True)])
+def test_windows_that_were_opened_too_often_are_marked_spent(times: int, spent: bool) -> None:
+    verdict = decide(some_folds({"spend_rate": 1.0, "lstm": 0.5}), production=None, settings=SETTINGS, seed=1)
+    told = opened(verdict, times)
+    assert replace(told, reasons=verdict.reasons) == verdict
+    assert (f"spent: {times} candidates" in told.reason) == spent
 
 
 def test_against_production_a_candidate_must_improve() -> None:

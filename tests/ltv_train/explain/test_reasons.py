@@ -44,6 +44,15 @@ def test_a_usual_value_is_told_only_where_no_other_of_the_subject_is_unusual() -
     assert sentences == ["ordered 2 times in the last 30 days, as usual"]
 
 
+def test_of_what_is_not_known_it_is_told_what_did_not_happen() -> None:
+    added, values, usual = np.array([[0.5, 0.3]]), np.array([[np.nan, 0.25]]), np.array([12.0, np.nan])
+    made = reasons_of(added, values, usual, ("login_age_days", "redemption_share"), money=EURO, horizon_days=90)
+    assert made.sentences[0] == [
+        "never logged in (usual: 12 days)",
+        "redeemed 25% of the promotions received (usual: unknown)",
+    ]
+
+
 def test_a_row_has_the_same_reasons_in_any_company() -> None:
     chance = np.random.default_rng(1)
     added, values = chance.normal(size=(40, len(FEATURE_NAMES))), chance.integers(0, 90, (40, len(FEATURE_NAMES)))
