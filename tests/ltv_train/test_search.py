@@ -27,6 +27,13 @@ def test_on_a_small_log_a_setting_that_is_better_at_one_origin_only_is_luck() ->
     assert judged([USUAL, lucky], MANY_EXAMPLES).changed == {"hidden": 16}
 
 
+def test_on_a_small_log_one_origin_tells_no_gain_from_luck() -> None:
+    once = [Trial({}, (1.0,), 3), Trial({"hidden": 16}, (0.5,), 3)]
+    found = judged(once, MANY_EXAMPLES - 1)
+    assert (found.changed, "one past origin" in found.reason) == ({}, True)
+    assert judged(once, MANY_EXAMPLES).changed == {"hidden": 16}
+
+
 def test_nothing_better_leaves_the_settings_as_they_are() -> None:
     found = judged([USUAL, Trial({"hidden": 16}, (1.0, 1.0), 3)], MANY_EXAMPLES)
     assert (found.adopted, found.changed) == (0, {})
