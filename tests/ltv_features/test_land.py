@@ -157,12 +157,30 @@ def test_a_missing_column_names_the_nearest_one_and_all_that_are_there(lake: Lak
     assert not lake.exists("raw_s")
 
 
-def test_a_changed_parquet_type_is_refused(lake: Lake, inbox: Path) -> None:
-    pq.write_table(pa.table({"a": [1]}), inbox / "a.parquet")
-    landed(lake, inbox, "parquet")
-    pq.write_table(pa.table({"a": ["1"]}), inbox / "b.parquet")
-    with pytest.raises(ContractBroken, match="a: expected bigint, actual string"):
-        landed(lake, inbox, "parquet")
+A_LATER_FILE = {
+    "removed": ({"b": ["y"]}, "'a'.*actual columns: b"),
+    "renamed": ({"an_a": pa.array([2], pa.int32()), "b": ["y"]}, "'a'.*actual columns: an_a, b"),
+    "widened": ({"a": pa.array([2], pa.int64()), "b": ["y"]}, "a: expected int, actual bigint"),
+    "of another type": ({"a": ["2"], "b": ["y"]}, "a: expected int, actual string"),
+}
+
+
+def test_of_a_later_file_the_mapped_columns_stay_and_new_ones_are_left_out(
+    lake: Lake, inbox: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pq.write_table(pa.table({"a": pa.array([1], pa.int32()), "b": ["x"]}), inbox / "1.parquet")
+    landed(lake, inbox, "parquet", needed=("a",))
+    pq.write_table(pa.table({"a": pa.array([2], pa.int32()), "new": ["y"]}), inbox / "2.parquet")
+    rows = landed(lake, inbox, "parquet", needed=("a",))
+    assert sorted((row["a"], row["b"]) for row in rows) == [(1, "x"), (2, None)]  # what is not mapped may go
+    assert "new" not in rows[0]
+    assert "new columns ['new'] are left out" in caplog.text
+    for name, (columns, complaint) in A_LATER_FILE.items():
+        pq.write_table(pa.table(columns), inbox / "3.parquet")
+        version = lake.version("raw_s")
+        with pytest.raises(ContractBroken, match=complaint):
+            landed(lake, inbox, "parquet", needed=("a",))
+        assert lake.version("raw_s") == version, name
 
 
 def test_needed_columns_are_own_mapped_ones_join_keys_and_what_others_look_up() -> None:
