@@ -66,8 +66,8 @@ def record_each(lake: Lake, *, job: str, as_of: date, run_id: str, hops: Mapping
     ]
     if rows:
         there = {(digest, hop.name) for digest, hop in known}
-        write = lake.insert if there.isdisjoint((row[2], row[3]) for row in rows) else lake.upsert
-        write(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER)
+        new = there.isdisjoint((row[2], row[3]) for row in rows)
+        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(LEDGER)), LEDGER, new=new)
 
 
 def forget(lake: Lake, *, job: str, hops: Iterable[tuple[str, date, str]]) -> None:

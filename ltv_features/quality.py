@@ -114,8 +114,8 @@ def record(
         lake.remove(QUALITY.name, reduce(or_, old))
     if rows:
         taken = {(*name, row["as_of"], row["raw_version"]) for name, some in known.items() for row in some}
-        write = lake.insert if taken.isdisjoint(tuple(row[key] for key in QUALITY.key) for row in rows) else lake.upsert
-        write(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY)
+        new = taken.isdisjoint(tuple(row[key] for key in QUALITY.key) for row in rows)
+        lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY, new=new)
     return [(row["source"], problem) for row in rows for problem in row["problems"]]
 
 

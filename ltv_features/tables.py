@@ -112,15 +112,16 @@ class Lake(LakeReads):
             writer = writer.partitionBy(*partition_by)
         writer.save(self.path(name))
 
-    def upsert(self, df: DataFrame, table: Table, note: Note | None = None) -> None:
+    def upsert(self, df: DataFrame, table: Table, note: Note | None = None, *, new: bool = False) -> None:
         """Inserts new keys and updates changed rows; no commit when nothing differs. `df` must be unique by key.
 
-        `note`: what its commit says.
+        `note`: what its commit says. `new`: the caller has looked for all keys and found none, and a claim keeps others
+        from adding them; so nothing is looked for again.
         """
-        if not self.exists(table.name):
-            self.insert(df, table, note)
-            return
         rows = conform(df, table)
+        if new or not self.exists(table.name):
+            self._insert(rows, table, note)
+            return
         known = self.read(table.name).select(*table.key, _as_text(table).alias("_known"))
         fresh = rows.join(known, on=list(table.key), how="left")
         # checkpointed: worked out once, and a merge plans its source several times
@@ -139,12 +140,9 @@ class Lake(LakeReads):
         if self.exists(name) and not self.read(name).where(condition).isEmpty():
             self._table(name).delete(condition)
 
-    def insert(self, df: DataFrame, table: Table, note: Note | None = None) -> None:
-        """Appends rows whose keys the caller has looked for and found missing; a claim keeps others from adding them.
-
-        A table that is made here keeps a change feed.
-        """
-        writer = conform(df, table).write.format("delta").mode("append")
+    def _insert(self, rows: DataFrame, table: Table, note: Note | None) -> None:
+        """Appends; a table that is made here keeps a change feed."""
+        writer = rows.write.format("delta").mode("append")
         if note:
             writer = writer.option("userMetadata", json.dumps(note, sort_keys=True))
         if not self.exists(table.name):

@@ -13,7 +13,7 @@ class Killed(BaseException):
 
 def arm(monkeypatch: pytest.MonkeyPatch, table: str, *, after: bool) -> None:
     """From now on the first commit to `table` kills, before it is made or as soon as it is."""
-    for method in ("replace", "merge", "upsert", "insert", "append"):
+    for method in ("replace", "merge", "upsert", "append"):
         whole = getattr(Lake, method)
 
         def deadly(lake: Lake, rows: Any, name: Any, *rest: Any, whole: Any = whole, **more: Any) -> Any:
