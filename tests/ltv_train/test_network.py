@@ -20,7 +20,7 @@ from ltv_train.network import WEIGHTS_FILE, load_predictor
 from ltv_train.recommend.recommender import cached_recommender, write_recommender
 from ltv_train.weights import weights_of
 from tests.recommend_world import SETTINGS, some_recommender
-from tests.test_every_model import bundled
+from tests.test_every_model import WORLD, bundled
 
 WEIGHT = "0.head.project.weight"
 
@@ -52,8 +52,9 @@ def with_weights(made: Bundle, parent: Path, weights: Mapping[str, Tensor]) -> B
 
 
 def test_a_bundle_as_it_was_written_speaks(made: Bundle, tmp_path: Path) -> None:
-    load_predictor(changed(made, tmp_path))
-    load_predictor(with_weights(made, tmp_path, weights_of(made, WEIGHTS_FILE)))
+    said = load_predictor(made).predict(WORLD).mean
+    for again in (changed(made, tmp_path), with_weights(made, tmp_path, weights_of(made, WEIGHTS_FILE))):
+        assert np.array_equal(load_predictor(again).predict(WORLD).mean, said)
 
 
 @pytest.mark.parametrize(("numbers", "rows"), [([3], 3), (list(range(1, 41)), 42)])
