@@ -159,13 +159,23 @@ def matrix(table: pa.Table | pa.RecordBatch, name: str, width: int) -> Array:
 
 def flat(lists: pa.ListArray, name: str, size: int) -> Array:
     """The values of lists of equal length `size`, zero-copy and read-only. Raises ContractBroken where they are not."""
-    offsets = lists.offsets.to_numpy()
-    values = lists.values[offsets[0] : offsets[-1]]  # `flatten` would look at every list
+    values = lists.values
+    offsets = _numbers(lists.offsets)  # `flatten` would look at every list
     lengths = offsets[1:] - offsets[:-1]
     if lists.null_count or values.null_count or bool((lengths != size).any()):
         found = sorted(set(lengths.tolist()))[:5]
         raise ContractBroken(f"block column {name!r}: expected lists of {size} values, found {found}, or nulls")
-    return np.asarray(values.to_numpy(zero_copy_only=True))
+    return _numbers(values)[offsets[0] : offsets[-1]]
+
+
+def _numbers(array: pa.Array) -> Array:
+    """A read-only view of the numbers of an array without nulls; `to_numpy` would let go of the interpreter's lock,
+    which is dear where another thread waits for it."""
+    if not len(array):
+        return np.zeros(0, array.type.to_pandas_dtype())
+    whole = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype())
+    whole.flags.writeable = False
+    return whole[array.offset : array.offset + len(array)]
 
 
 def _flattened(name: str, values: Array | None, kind: str, width: int, rows: int, blocks: int) -> pa.ListArray:

@@ -77,15 +77,15 @@ class Encoding:
 
     def numeric(self, field: str, raw: Array) -> Floats:
         """A token field of any shape, transformed, standardised and clipped to +-5."""
-        return _standard(_transform(raw, _TOKEN_UNITS[field], self.money_scale_minor), self.tokens[field])
+        return _standard(_transform(raw, _TOKEN_UNITS[field], self.money_scale_minor, np.float32), self.tokens[field])
 
     def aggregates(self, raw: Array) -> Floats:
         """[B, A] aggregates, transformed, standardised and clipped to +-5."""
-        values = raw.astype(np.float64)
-        values[:, _MONEY] /= self.money_scale_minor
-        moved = np.where(_LOGGED, _signed_log(values), values)
+        values = raw.astype(np.float32)
+        values[:, _MONEY] /= np.float32(self.money_scale_minor)
+        values[:, _LOGGED] = _signed_log(values[:, _LOGGED])
         mean, deviation, missing = self._scales
-        scaled = _clipped((moved - mean) / np.where(deviation == 0.0, 1.0, deviation), missing)
+        scaled = _clipped((values - mean) / np.where(deviation == 0.0, np.float32(1.0), deviation), missing)
         scaled[:, deviation == 0.0] = 0.0
         return scaled
 
@@ -100,9 +100,9 @@ class Encoding:
         return tables
 
     @cached_property
-    def _scales(self) -> npt.NDArray[np.float64]:
+    def _scales(self) -> Floats:
         """[3, A] mean, deviation and what is missing, of the aggregates."""
-        return np.array([[scale.mean, scale.deviation, scale.missing] for scale in self.columns]).T
+        return np.array([[scale.mean, scale.deviation, scale.missing] for scale in self.columns], np.float32).T
 
     def to_parts(self) -> tuple[pa.Table, dict[str, Any]]:
         """The vocabulary as a table (field, number) and everything else as JSON-able values."""
@@ -192,28 +192,34 @@ class EncodingFitter:
         return np.sort(tally.values[best]).astype(np.int64)
 
 
-def _transform(raw: Array, unit: str, money_scale_minor: float) -> npt.NDArray[np.float64]:
-    """Signed log1p of money (in the money scale), counts and days; ratios and flags as they are."""
-    values = raw.astype(np.float64)
+def _transform(
+    raw: Array, unit: str, money_scale_minor: float, kind: type[np.floating[Any]] = np.float64
+) -> npt.NDArray[Any]:
+    """Signed log1p of money (in the money scale), counts and days; ratios and flags as they are.
+
+    What a network is given is worked out in the 32 bits that it reads, statistics in 64.
+    """
+    values = raw.astype(kind)
     if unit in ("ratio", "flag"):
         return values
     if unit == "minor":
-        values = values / money_scale_minor
+        values = values / kind(money_scale_minor)
     return _signed_log(values)
 
 
-def _signed_log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _signed_log(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(np.copysign(np.log1p(np.abs(values)), values))
 
 
-def _standard(values: npt.NDArray[np.float64], scale: Scale) -> Floats:
+def _standard(values: Floats, scale: Scale) -> Floats:
     """Standardised and clipped."""
     if scale.deviation == 0.0:
         return np.zeros(values.shape, np.float32)
-    return _clipped((values - scale.mean) / scale.deviation, scale.missing)
+    return _clipped((values - np.float32(scale.mean)) / np.float32(scale.deviation), scale.missing)
 
 
-def _clipped(scaled: npt.NDArray[np.float64], missing: npt.ArrayLike) -> Floats:
+def _clipped(scaled: Floats, missing: npt.ArrayLike) -> Floats:
     """Within +-5; a missing value (NaN) becomes `missing`."""
-    made = np.clip(scaled, -_CLIP, _CLIP).astype(np.float32)
-    return np.where(np.isnan(made), np.asarray(missing, np.float32), made)
+    made = np.clip(scaled, -_CLIP, _CLIP)
+    gone = np.isnan(made)
+    return np.where(gone, np.asarray(missing, np.float32), made) if gone.any() else made

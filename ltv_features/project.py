@@ -20,7 +20,17 @@ from ltv_features.contract import (
     NUMERIC_FIELDS,
     TYPE_ID,
 )
-from ltv_features.ragged import Array, Columns, concatenate, last_of_each, offsets_of, order_by, run_starts, take
+from ltv_features.ragged import (
+    Array,
+    Columns,
+    concatenate,
+    last_of_each,
+    offsets_of,
+    order_by,
+    run_numbers,
+    run_starts,
+    take,
+)
 from ltv_features.view import Floats, StateView, open_view, ratio
 
 _MICROS_PER_HOUR = MICROS_PER_DAY // 24
@@ -185,7 +195,7 @@ def _matched(who: Array, key: Array, category: Array, orders: Columns) -> Array:
     both = [np.concatenate([who, orders["who"]]), np.concatenate([key, orders["order_key"]])]
     rank = np.lexsort((both[1], both[0]))
     group = np.zeros(len(rank), np.int64)
-    group[rank] = np.cumsum(np.isin(np.arange(len(rank)), run_starts(both[0][rank], both[1][rank])))
+    group[rank] = run_numbers(both[0][rank], both[1][rank])
     by_group = np.zeros(len(rank) + 1, np.int32)
     by_group[group[: len(who)]] = category
     return by_group[group[len(who) :]]

@@ -16,6 +16,8 @@ from ltv_features.errors import ContractBroken
 Ints = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
+_FEW = 4
+"""Runs of one entry are passed over where there are so many of them for each further entry."""
 
 
 def unpack(column: pa.ChunkedArray | pa.ListArray) -> tuple[Ints, Columns]:
@@ -108,20 +110,49 @@ def _tied(run: Ints) -> Array:
 
 def run_starts(*keys: Array) -> Ints:
     """Where a new run begins in columns sorted together; empty for empty columns."""
-    if not len(keys[0]):
-        return np.zeros(0, np.int64)
+    return np.flatnonzero(_fresh(*keys)).astype(np.int64)
+
+
+def run_numbers(*keys: Array) -> Ints:
+    """The number [N] of the run that each entry belongs to, from 1, in columns sorted together."""
+    return np.cumsum(_fresh(*keys), dtype=np.int64)
+
+
+def _fresh(*keys: Array) -> Array:
+    """[N] whether an entry differs in a key from the one before it, as the first one does."""
     fresh = np.zeros(len(keys[0]), bool)
-    fresh[0] = True
+    fresh[:1] = True
     for key in keys:
         fresh[1:] |= key[1:] != key[:-1]
-    return np.flatnonzero(fresh).astype(np.int64)
+    return fresh
 
 
 def reduce_runs(starts: Ints, columns: Columns, operations: Mapping[str, np.ufunc]) -> Columns:
-    """One entry a run: each column reduced by its operation (np.add, np.minimum or np.maximum)."""
+    """One entry a run: each column reduced by its operation (np.add, np.minimum or np.maximum).
+
+    Where most runs have one entry, as in a merge, only the others are worked on: `reduceat` costs the same for each.
+    """
     if not len(starts):
         return {name: columns[name][:0] for name in operations}
-    return {name: operation.reduceat(columns[name], starts) for name, operation in operations.items()}
+    follows = np.ones(len(next(iter(columns.values()))), bool)
+    follows[starts] = False
+    more = np.flatnonzero(follows)
+    if not len(more):
+        return {name: columns[name] for name in operations}
+    if _FEW * len(more) > len(starts):
+        return {name: operation.reduceat(columns[name], starts) for name, operation in operations.items()}
+    owner = np.searchsorted(starts, more, side="right") - 1
+    longer = owner[run_starts(owner)]
+    places = np.sort(np.concatenate([starts[longer], more]))
+    begins = np.searchsorted(places, starts[longer])
+    made = {}
+    for name, operation in operations.items():
+        reduced = operation.reduceat(columns[name][places], begins)
+        made[name] = columns[name][starts]
+        if int(reduced.max()) > np.iinfo(made[name].dtype).max or int(reduced.min()) < np.iinfo(made[name].dtype).min:
+            made[name] = made[name].astype(reduced.dtype)
+        made[name][longer] = reduced
+    return made
 
 
 def last_of_each(who: Ints, count: int, limit: int) -> tuple[Ints, Ints]:

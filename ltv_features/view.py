@@ -158,7 +158,8 @@ def open_view(states: pa.Table, *, as_of_us: int) -> StateView:
             "next: read the state at the version of that night"
         )
     orders, days = _entries(states, "orders"), _entries(states, "days")
-    orders = take(orders, orders["lines"] > 0)
+    real = orders["lines"] > 0
+    orders = orders if real.all() else take(orders, real)
     orders["age_days"] = (as_of_us - orders["first_us"]) / MICROS_PER_DAY
     days["age_days"] = as_of_us // MICROS_PER_DAY - days["day"]
     by_type = {}

@@ -28,6 +28,7 @@ from ltv_train.segments import Known
 from ltv_train.uncertainty import Standing
 
 BLEND = "blend"
+ANCHOR = "anchor"
 LATEST = "latest.json"
 
 
@@ -84,11 +85,7 @@ def judge(
     members = [name for name in (*blend.BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)
-    folds = [
-        replace(fold, predictions={**fold.predictions, BLEND: blended})
-        for fold, blended in zip(folds, blend.cross_fitted(folds, members, scale_minor=scale), strict=True)
-    ]
-    corrections, folds = corrected(folds, scale_minor=scale)
+    corrections, folds = corrected(_with_blend(folds, members, scale), scale_minor=scale)
     horizons = bundle_of(folder, run, run["origins"][-1], names[0]).horizons_days
     measures = [
         row
@@ -97,12 +94,22 @@ def judge(
         for row in evaluation.measure(fold, name, said, horizons)
     ]
     decided = gate.decide(folds, production=production, settings=settings, seed=seed) if folds else None
-    verdict = decided or gate.without_folds(BLEND, production=production)
+    verdict = decided or gate.without_folds(BLEND if members else ANCHOR, production=production)
     made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict, corrections=corrections)
     if not folds:
         return made
     standings = uncertainty.standings(folds, verdict.best_baseline, draws=settings.bootstrap, seed=seed)
     return replace(made, decided=_all_decided(folds, horizons), standings=tuple(standings))
+
+
+def _with_blend(folds: list[Fold], members: Sequence[str], scale: float) -> list[Fold]:
+    """The folds with the blend among their predictions; as they are where no member was trained."""
+    if not members:
+        return folds
+    said = blend.cross_fitted(folds, members, scale_minor=scale)
+    return [
+        replace(fold, predictions={**fold.predictions, BLEND: each}) for fold, each in zip(folds, said, strict=True)
+    ]
 
 
 def _all_decided(folds: Sequence[Fold], horizons: Sequence[int]) -> tuple[Decided, ...]:

@@ -45,6 +45,6 @@ class BlendWeights:
 
 
 def equal_weights(names: Sequence[str], scale_minor: float, how: str) -> BlendWeights:
-    """Every member counts the same."""
-    each = (1.0 / len(names),) * len(names)
+    """Every member counts the same; none where there is none."""
+    each = (1.0 / max(1, len(names)),) * len(names)
     return BlendWeights(tuple(names), each, each, scale_minor, how)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
 from ltv_train.anchors import Anchors
@@ -106,11 +107,17 @@ class Material:
 
     @property
     def cap_minor(self) -> float:
-        """Twice the 99.9th percentile of spend over the longest trained horizon, stretched by what lies beyond it."""
+        """Twice the 99.9th percentile of spend over the longest trained horizon, stretched by what lies beyond it.
+
+        Where nobody spent anything in it, twice the most that anybody had spent before.
+        """
         longest = self.trained_horizons - 1
         spend = self.observed(longest).spend
         beyond = self.horizons_days[-1] / self.horizons_days[longest]
-        return float(2 * beyond * np.quantile(spend, 0.999)) if spend.max() > 0 else 1.0
+        if spend.max() > 0:
+            return float(2 * beyond * np.quantile(spend, 0.999))
+        orders, mean = (self.examples.anchor[:, ANCHOR_INPUTS.index(name)] for name in ("orders", "mean_order_minor"))
+        return max(1.0, float(2 * (orders * mean).max()))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 POOL_BLOCKS = 64
-"""Blocks of one bucket that wait in memory to be drawn at random: four row groups."""
+"""Blocks of one bucket that wait in memory to be drawn at random: four row groups or more."""
 LOADER_SECONDS = 120.0
 """How long a rank waits for a row group before it says that the loader is stuck."""
 

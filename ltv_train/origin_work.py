@@ -41,6 +41,24 @@ class OriginWork:
         """The date that this origin stands at."""
         return self.manifest.origin
 
+    @property
+    def teaches(self) -> bool:
+        """Whether anybody spent anything after a cut-off; without, only the classical models have something to say."""
+        return bool(self.material.observed(0).spend.sum() > 0)
+
+
+def that_teach(work: Sequence[OriginWork]) -> list[OriginWork]:
+    """The night's own origin, the last one, after the past ones where somebody spent something after a cut-off.
+
+    Where nobody did at the night's own, no past origin remains: no learned model of theirs has a successor tonight.
+    """
+    night = work[-1]
+    kept = [*(one for one in work[:-1] if one.teaches and night.teaches), night]
+    for one in work:
+        if not one.teaches:
+            log.warning("%s: nobody spent anything after a cut-off, so there is nothing to learn there", one.origin)
+    return kept
+
 
 def prepare(folder: str, settings: TrainSettings, *, is_refit: bool) -> OriginWork:
     """The work at the origin whose shards lie at `folder`, verified. Raises TrainingFailed without a training row."""

@@ -18,12 +18,15 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
+from fsspec.implementations.local import LocalFileSystem
 
 POLL_SECONDS = 0.05
 WORKERS = 1
 """One reading thread: the order of row groups follows from the seed. With two it would not."""
 READ_AHEAD = 2
 """Row groups that wait, read but not yet taken."""
+OPEN_FILES = 16
+"""Files of one reader that are open at a time."""
 
 
 def _restore_dropped_names() -> None:
@@ -76,7 +79,12 @@ class Dataset:
         self.fs = filesystem
         self.paths = path_or_paths
         listed = [path_or_paths] if isinstance(path_or_paths, str) else path_or_paths
-        self.pieces = [Piece(path, filesystem.open) for path in sorted(listed)]
+        self.pieces = [Piece(path, _opener(filesystem)) for path in sorted(listed)]
+
+
+def _opener(filesystem: Any) -> Any:
+    """How a file is opened: by Arrow itself on this machine, where a Python file would be a copy and a lock a read."""
+    return pa.OSFile if isinstance(filesystem, LocalFileSystem) else filesystem.open
 
 
 class _Parquet:
@@ -147,11 +155,12 @@ class _Results(arrow_reader_worker.ArrowReaderWorkerResultsQueueReader):  # type
 
 
 class _Worker(arrow_reader_worker.ArrowReaderWorker):  # type: ignore[misc]
-    """Reads one row group with all its columns; each file's footer is parsed once."""
+    """Reads one row group with all its columns. Row groups come in any order, so the files used last stay open."""
 
     def __init__(self, worker_id: int, publish_func: Any, args: Any) -> None:
         super().__init__(worker_id, publish_func, args)
         self._footers: dict[str, Any] = {}
+        self._open: dict[str, Any] = {}
 
     @staticmethod
     def new_results_queue_reader() -> _Results:
@@ -162,10 +171,18 @@ class _Worker(arrow_reader_worker.ArrowReaderWorker):  # type: ignore[misc]
         if piece_index is None:
             return
         piece = self._split_pieces[piece_index]
-        with piece.open(piece.path) as stream:
-            file = arrow_parquet.ParquetFile(stream, metadata=self._footers.get(piece.path))
+        self.publish_func(self._file(piece).read_row_group(piece.row_group, use_threads=False))
+
+    def _file(self, piece: Piece) -> Any:
+        """The open file of a piece; each footer is parsed once."""
+        file = self._open.pop(piece.path, None)
+        if file is None:
+            if len(self._open) == OPEN_FILES:
+                self._open.pop(next(iter(self._open))).close(force=True)
+            file = arrow_parquet.ParquetFile(piece.open(piece.path), metadata=self._footers.get(piece.path))
             self._footers[piece.path] = file.metadata
-            self.publish_func(file.read_row_group(piece.row_group, use_threads=False))
+        self._open[piece.path] = file
+        return file
 
 
 @dataclass(frozen=True)

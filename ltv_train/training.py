@@ -18,7 +18,7 @@ from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle
 from ltv_train.config import TrainSettings
 from ltv_train.network_candidates import told, write_network
-from ltv_train.origin_work import OriginWork, prepare, write_bundle
+from ltv_train.origin_work import OriginWork, prepare, that_teach, write_bundle
 from ltv_train.predict import predict
 from ltv_train.prediction_files import write_predictions
 from ltv_train.starts import Starts
@@ -50,12 +50,15 @@ def train_all(
 ) -> dict[str, Any]:
     """Fits everything below `shards` and writes bundles and predictions below `out`; returns the content of run.json.
 
-    `origins` are ISO dates, the last one the night itself, whose networks may begin where `starts` says. Raises
-    TrainingFailed when there is nothing to learn from.
+    `origins` are ISO dates, the last one the night itself, whose networks may begin where `starts` says. Where nobody
+    spent anything after a cut-off the baselines are the only candidates. Raises TrainingFailed without training rows.
     """
     started = time.monotonic()
     folders = {origin: files.join(shards, "value", origin) for origin in origins}
-    work = [prepare(folder, settings, is_refit=origin == origins[-1]) for origin, folder in folders.items()]
+    prepared = [prepare(folder, settings, is_refit=origin == origins[-1]) for origin, folder in folders.items()]
+    work = that_teach(prepared)
+    if not work[-1].teaches:
+        settings = settings.model_copy(update={"networks": {}, "search": None})
     bundles: dict[str, dict[str, Bundle]] = {}
     for one in work:
         bundles[one.origin] = _write_simple(one, out, settings)
@@ -79,8 +82,8 @@ def train_all(
             )
     return {
         "run_name": run_name,
-        "origins": list(origins),
-        "candidates": sorted(bundles[origins[-1]]),
+        "origins": [one.origin for one in work],
+        "candidates": sorted(bundles[work[-1].origin]),
         "networks": list(settings.networks),
         "search": found.to_dict() if found else None,
         "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
@@ -99,7 +102,9 @@ def train_all(
 def _write_simple(one: OriginWork, out: str, settings: TrainSettings) -> dict[str, Bundle]:
     """The bundles of baselines and boosters; boosters average their seeds in the refit only."""
     seeds = settings.boosting.seeds if one.is_refit else 1
-    built = fit_baselines(one.material) + fit_boosters(one.material, settings.boosting, seeds=seeds, seed=settings.seed)
+    built = fit_baselines(one.material)
+    if one.teaches:
+        built += fit_boosters(one.material, settings.boosting, seeds=seeds, seed=settings.seed)
     log.info("%s: %d baselines and boosters fitted", one.origin, len(built))
     return {each.name: write_bundle(one, each, out) for each in built}
 

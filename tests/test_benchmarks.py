@@ -25,7 +25,7 @@ TOY: dict[str, Callable[[], list[Result]]] = {
 }
 SLOW_TOY = {
     "P6a": lambda: scaling.p6a(examples=600, width=16, rounds=1),
-    "P9": lambda: scaling.p9(examples=600, width=16, rounds=1),
+    "P9": lambda: scaling.p9(examples=600, widths=(16,), rounds=1),
 }
 IN_SPARK = (
     "state.p1(events=5_000, users=200, rounds=1), carried.p2(events=4_000, users=200, rounds=1), "

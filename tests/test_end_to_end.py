@@ -25,6 +25,7 @@ from jobs._entry import Run
 from ltv_features import controls
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.tables import Lake
+from ltv_train.bundle import load
 from tests.tiny_world import AS_OF, settings_of, write_future, write_plain_shop, write_shop
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -73,9 +74,29 @@ def test_every_known_user_has_one_score_with_numbers_that_make_sense(shop):
     for row in rows:
         assert 0 <= row.pltv_14 <= row.pltv_28
         assert 0 <= row.p_purchase_14 <= row.p_purchase_28 <= 1
-        assert row.p_churn_28 == pytest.approx(1 - row.p_purchase_28)
+        assert row.p_churn_28 <= 1 - row.p_purchase_28 + 1e-12  # who buys is active
         assert row.score_source in ("model", "model_through_anchor", "segment_mean", "fallback")
         assert 1 <= row.value_decile <= 10
+
+
+def test_a_model_says_intervals_activity_the_named_period_and_the_next_order(shop):
+    _, lake = shop
+    said = lake.read("scores").where("score_source = 'model'").collect()
+    assert len(said) > 50
+    for row in said:
+        assert 0 <= row.pltv_28_low <= row.pltv_28_p50 <= row.pltv_28_high
+        assert row.pltv_14_high <= row.pltv_28_high
+        assert row.pltv_fair >= 0
+        assert 0 < row.p_purchase_fair < 1
+        assert row.expected_next_order_value > 0
+        assert (row.expected_next_order_days is None) == (row.p_purchase_28 < 0.5)
+    assert any(row.p_churn_28 < 0.99 - row.p_purchase_28 for row in said)
+    served = lake.read("models").where("purpose = 'value'").first()
+    bundle = load(Path(lake.root, served.bundle))
+    assert [each["name"] for each in bundle.config["named"]] == ["fair"]
+    assert "conformal" in bundle.config
+    exported = lake.read("crm_export").first().asDict()
+    assert {"pltv_28_low", "pltv_28_high", "p_purchase_fair", "expected_next_order_days"} <= set(exported)
 
 
 def test_the_export_holds_everybody_but_the_suppressed(shop):
@@ -149,8 +170,10 @@ def test_a_shop_without_items_order_ids_and_times_of_day_goes_all_the_way(spark,
     caplog.set_level("INFO")
     lake = night(spark, config)
     known = {row.user_id for row in lake.read("user_state").select("user_id").collect()}
-    scored = [row.user_id for row in lake.read("scores").collect()]
-    assert sorted(scored) == sorted(known)
+    scores = lake.read("scores").collect()
+    assert sorted(row.user_id for row in scores) == sorted(known)
+    for row in scores:
+        assert row.p_churn_28 == pytest.approx(1 - row.p_purchase_28)
     assert not lake.exists("recommendations")
     assert len([line for line in caplog.messages if "recommendations" in line and "items" in line]) == 1
     exported = lake.read("crm_export").collect()

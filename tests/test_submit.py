@@ -125,7 +125,7 @@ class Head:
     variables: Mapping[str, str]
 
     def status(self, token: str | None, *, submit: str | None = None) -> int:
-        """The HTTP status of a look at the list of jobs, or of an attempt to run a command."""
+        """The HTTP status of a look at the list of jobs, or of an attempt to run a command; 0 where nobody answers."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body = json.dumps({"entrypoint": submit}).encode() if submit else None
         request = urllib.request.Request(f"{self.address}/api/jobs/", headers=headers, data=body)
@@ -134,6 +134,8 @@ class Head:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
+        except (urllib.error.URLError, TimeoutError):
+            return 0
 
     def jobs(self) -> set[str]:
         """What was submitted so far, by entry point."""
@@ -189,6 +191,9 @@ def wait_for(head: Head, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 150
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
+        if head.status(head.variables["RAY_AUTH_TOKEN"]) != 200:  # a look costs nothing, the command below seconds
+            time.sleep(0.2)
+            continue
         told = subprocess.run(command, env=known, capture_output=True, text=True, timeout=90, check=False)
         if told.returncode == 0:
             return

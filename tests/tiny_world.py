@@ -25,7 +25,7 @@ shuffle_partitions = 2
 [shop]
 currency = "EUR"
 horizons_days = [14, 28]
-
+{further}
 [sources.orders]
 path = "orders/*.csv"
 format = "csv"
@@ -93,6 +93,18 @@ suppression = "suppression.csv"
 """
 
 
+UNKNOWN = ('order = "order"', 'item = "item"')
+"""Lines of the configuration that a shop without order ids and items does not have."""
+
+FAIRS = (AS_OF - timedelta(days=30), AS_OF + timedelta(days=10))
+FURTHER = f"""churn = "no_activity"
+
+[shop.named_periods.fair]
+on = ["{FAIRS[0]}", "{FAIRS[1]}"]
+days = 7
+"""
+"""A customer is lost who does nothing at all; and there is a fair, once in the past and once ahead."""
+
 ANYTHING = """
 [sources.tracking]
 path = "tracking/*.csv"
@@ -158,13 +170,15 @@ def write_plain_shop(folder: Path, *, users: int = 150, seed: int = 5) -> Path:
         days = pc.utf8_slice_codeunits(pc.cast(table["time"], pa.string()), 0, len("2025-01-01"))
         pcsv.write_csv(table.select(columns).append_column("time", days), folder / name / "first.csv")
     (folder / "suppression.csv").write_text("user_id\nc00003\n")
-    known = [line for line in CONFIG.splitlines() if line not in ('order = "order"', 'item = "item"')]
+    known = [line for line in CONFIG.format(further="").splitlines() if line not in UNKNOWN]
     (folder / "shop.toml").write_text("\n".join(known))
     return folder / "shop.toml"
 
 
 def write_shop(folder: Path, *, users: int = 150, seed: int = 5, planted: str = "") -> Path:
     """Writes CSV files, a suppression list with one customer, and the configuration; returns the latter's path.
+
+    The shop calls lost who does nothing at all, and names a fair.
 
     `planted` is CSV text of further order lines, delivered as a file of its own.
     """
@@ -176,7 +190,7 @@ def write_shop(folder: Path, *, users: int = 150, seed: int = 5, planted: str = 
         header = ",".join(world.orders.column_names)
         (folder / "orders" / "planted.csv").write_text(f"{header}\n{planted}")
     (folder / "suppression.csv").write_text("user_id\nc00003\n")
-    (folder / "shop.toml").write_text(CONFIG)
+    (folder / "shop.toml").write_text(CONFIG.format(further=FURTHER))
     return folder / "shop.toml"
 
 

@@ -1,6 +1,7 @@
-"""One night of a small shop in a process of its own, in the time zone that the environment and an argument say.
+"""Two nights of a small shop, for the test that compares time zones.
 
-Prints digests of what it made, for the test that compares zones: python -m tests.zone_night FOLDER ZONE
+In a process of its own it prints digests of what it made:
+TZ=ZONE python -m tests.zone_night FOLDER JAVA_ZONE SESSION_ZONE
 """
 
 import json
@@ -31,15 +32,8 @@ ROWS = (
 NIGHTS = (date(2026, 2, 1), date(2026, 2, 2))
 
 
-def main(folder: Path, zone: str) -> None:
+def nights(lake: Lake, folder: Path) -> dict[str, str | int]:
     """Ingests, builds two nights one on top of the other, and says what there is."""
-    conf = QUICK | {
-        "spark.driver.extraJavaOptions": f"{JAVA} -XX:TieredStopAtLevel=1 -Duser.timezone={zone}",
-        "spark.sql.session.timeZone": zone,
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-    }
-    spark = open_session(SparkSettings(driver_memory="1g", shuffle_partitions=2, conf=conf), "zone")
-    lake = Lake(spark, str(folder / "lake"))
     shop = Shop(lake, folder, {"orders": {"events": {**ORDERS, "history": True}}})
     shop.deliver("orders", HEADER + ROWS)
     shop.run()
@@ -51,7 +45,18 @@ def main(folder: Path, zone: str) -> None:
     events = lake.read("events").withColumn("event_ts", F.unix_micros("event_ts")).drop("landed_ts")
     told = {"events": digest(events), **{kept.table.name: digest(lake.read(kept.table.name)) for kept in KEPT}}
     facts = log_facts(kernel_events_as_of(lake, NIGHTS[0]), NIGHTS[0])
-    print(json.dumps(told | {"first_day": str(facts.first_day), "events_before": facts.events}))
+    return told | {"first_day": str(facts.first_day), "events_before": facts.events}
+
+
+def main(folder: Path, java_zone: str, session_zone: str) -> None:
+    """The nights in a session of its own, whose settings speak of other zones."""
+    conf = QUICK | {
+        "spark.driver.extraJavaOptions": f"{JAVA} -XX:TieredStopAtLevel=1 -Duser.timezone={java_zone}",
+        "spark.sql.session.timeZone": session_zone,
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+    }
+    spark = open_session(SparkSettings(driver_memory="1g", shuffle_partitions=2, conf=conf), "zone")
+    print(json.dumps(nights(Lake(spark, str(folder / "lake")), folder)))
     spark.stop()
 
 
@@ -62,4 +67,4 @@ def digest(rows: DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -11,8 +11,10 @@ Curve = Sequence[Mapping[str, float]]
 
 
 def blend(story: Story) -> list[Section]:
-    """The weights of the members."""
+    """The weights of the members; nothing where none was trained."""
     weights = story.backtest.weights
+    if not weights.names:
+        return []
     rows = [
         Row([name, f"{mean:.2f}", f"{median:.2f}"])
         for name, mean, median in zip(weights.names, weights.mean, weights.median, strict=True)

@@ -11,6 +11,7 @@ import torch
 from ltv_features import blocks
 from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_train import data
+from ltv_train.allocator import keep_memory
 from ltv_train.plan import Bucket
 from tests.benchmarks import shard_world
 from tests.benchmarks.compare import Result, in_turns
@@ -25,6 +26,7 @@ def p5(*, examples: int = 200_000, rounds: int = 7) -> list[Result]:
     """Batches of 512 in random order through Petastorm; raw columns, as `fits` gets them."""
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
+    keep_memory()
     with tempfile.TemporaryDirectory(prefix="ltv-p5-") as folder:
         world = shard_world.write_world(Path(folder), examples, width=64, held=0)
         held = columns_in_memory(world)

@@ -24,7 +24,7 @@ from ltv_train.allocator import keep_memory
 from ltv_train.loop import Ranks, Recipe
 from tests.benchmarks.compare import cpu_seconds
 from tests.benchmarks.shard_world import World
-from tests.benchmarks.training import STEPS, from_shards
+from tests.benchmarks.training import STEPS, from_shards, held_back
 
 _PATIENCE_SECONDS = 600.0
 OVER = "over"
@@ -56,6 +56,7 @@ def serve(task: Task, ranks: Ranks, wrap: Callable[[nn.Module], nn.Module] = lam
     if task.keeps:
         keep_memory()
     learner = loop.start(task.world.fit.network(task.world.manifest), Recipe(STEPS), wrap)
+    loop.weigh(learner, held_back(task.world), ranks, torch.device("cpu"))
     turn = 0
     while _go(task.folder, turn):
         ranks.total(torch.zeros(1))  # nobody begins before all are there

@@ -35,8 +35,12 @@ def p6a(*, examples: int = 8_192, width: int = 64, rounds: int = 5) -> list[Resu
     return [Result("P6a", what, _back(pairs).ratio, 1.0, 1.4, False, told)]
 
 
-def p9(*, examples: int = 12_288, width: int = 64, rounds: int = 5) -> list[Result]:
+def p9(*, examples: int = 24_576, widths: tuple[int, ...] = (64, 128), rounds: int = 5) -> list[Result]:
     """Wall time of the best turn of each; the two share the batch of the one, so both take the same steps."""
+    return [_two_ranks(examples, width, rounds) for width in widths]
+
+
+def _two_ranks(examples: int, width: int, rounds: int) -> Result:
     with _folder("P9") as folder:
         world = shard_world.write_world(folder, examples, width=width)
         tasks = [Task(world, folder / "two", 2), Task(world, folder / "one", 1)]
@@ -48,7 +52,7 @@ def p9(*, examples: int = 12_288, width: int = 64, rounds: int = 5) -> list[Resu
     busy = f"others kept {others[0]:.2f} cores busy, more than {MOST_OTHERS}" if others[0] > MOST_OTHERS else ""
     what = f"an LSTM of width {width} trained by two ranks with gloo, by the rate of one"
     told += f"; CPU of one by that of two {cpu:.2f}; {devices.named(torch.device('cpu'))}"
-    return [Result("P9", what, theirs / ours, 1.6, 1.9, False, told, not_judged=busy)]
+    return Result("P9", what, theirs / ours, 1.6, 1.9, False, told, not_judged=busy)
 
 
 def p10(*, examples: int = 12_288, width: int = 64, rounds: int = 5) -> list[Result]:

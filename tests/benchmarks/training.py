@@ -53,9 +53,14 @@ class Trainee:
 def trainee_of(world: World, device: torch.device, **recipe: str) -> Trainee:
     """A learner of the world's network before its first step, its loss terms weighed over the validation split."""
     learner = loop.start(world.fit.network(world.manifest).to(device), Recipe(STEPS, **recipe))
-    held = [world.fit.batch(p.columns, world.manifest) for p in _padded(world, 0, "validation")]
-    loop.weigh(learner, held, Ranks(), device)
+    loop.weigh(learner, held_back(world), Ranks(), device)
     return Trainee(learner, device)
+
+
+def held_back(world: World) -> Iterator[Batch]:
+    """The batches of the validation split, over which loss terms are weighed."""
+    for padded in data.padded_batches(world.manifest, "validation", world.plan(0, split="validation")):
+        yield world.fit.batch(padded.columns, world.manifest)
 
 
 def alike(*trainees: Trainee) -> bool:
@@ -93,10 +98,6 @@ def from_shards(world: World, epoch: int, *, rank: int = 0, ranks: int = 1) -> I
 
 def _passes(trainee: Trainee, batches: Callable[[int], Iterable[Batch]]) -> Callable[[int], tuple[int, int]]:
     return lambda turn: trainee.passes(batches(turn))
-
-
-def _padded(world: World, epoch: int, split: str) -> Iterator[data.Padded]:
-    return data.padded_batches(world.manifest, split, world.plan(epoch, split=split))
 
 
 def p8(*, examples: int = 8_192, width: int = 64, rounds: int = 5, device: torch.device | None = None) -> list[Result]:

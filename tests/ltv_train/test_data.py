@@ -57,7 +57,7 @@ def test_the_ranks_read_every_example_once_an_epoch(shards: Manifest, world: int
 
 
 def test_a_rank_without_examples_left_steps_on_one_row_of_weight_zero(fresh: Manifest) -> None:
-    lone = epoch(fresh, rank=2, world=3)
+    lone = epoch(fresh, rank=4, world=5)
     assert [batch.rows for batch in lone] == [0] * len(lone)
     assert [batch.columns["weight"].tolist() for batch in lone] == [[[0.0]]] * len(lone)
     assert keys(lone) == []
@@ -243,10 +243,16 @@ def test_a_shard_without_a_row_is_skipped_with_a_note(fresh: Manifest, caplog: p
 
 
 def test_more_ranks_than_row_groups_step_alike_and_read_everything_once(fresh: Manifest) -> None:
-    assert len(fresh.splits["train"][0].groups) == 2
+    assert len(fresh.splits["train"][0].groups) == 4
     ranks = [epoch(fresh, rank=rank, world=7, batch_size=16) for rank in range(7)]
     assert len({len(rank) for rank in ranks}) == 1
     assert Counter(key for rank in ranks for key in keys(rank)) == Counter(range(1, 181))
+
+
+def test_two_and_four_ranks_read_about_as_much_of_a_small_set(shards: Manifest) -> None:
+    for world in (2, 4):
+        read = [len(keys(epoch(shards, rank=rank, world=world))) for rank in range(world)]
+        assert max(read) <= 1.5 * min(read), read
 
 
 def test_an_empty_split_is_refused_by_name(fresh: Manifest) -> None:

@@ -55,8 +55,11 @@ def test_a_cluster_that_does_not_start_is_an_error_of_ours(tmp_path: Path, monke
         distributed.run_fits(some_fits(tmp_path, 1), ray_settings=RaySettings(), storage_path="x", run_name="a")
 
 
-def dies_once(config: dict[str, Any]) -> None:
-    """The worker's own function, but rank 1 kills itself once, after the second checkpoint was taken note of."""
+DEATHS = 2
+
+
+def dies(config: dict[str, Any]) -> None:
+    """The worker's own function, but rank 1 kills itself after its second epoch, in each of its first DEATHS lives."""
     import ray.train
 
     reports: list[int] = []
@@ -65,36 +68,50 @@ def dies_once(config: dict[str, Any]) -> None:
     def keep_then_die(self: distributed.ReportingKeeper, state: dict[str, Any], metrics: dict[str, float]) -> None:
         keep(self, state, metrics)
         reports.append(1)
-        marker = Path(config["marker"])
-        if ray.train.get_context().get_world_rank() == 1 and len(reports) == 2 and not marker.exists():
-            marker.write_text("killed")
-            time.sleep(6)  # a checkpoint counts only after the controller has polled it
-            os.kill(os.getpid(), signal.SIGKILL)
+        with Path(config["marker"]).open("a") as deaths:
+            if ray.train.get_context().get_world_rank() == 1 and len(reports) == 2 and deaths.tell() < DEATHS:
+                deaths.write("x")
+                deaths.flush()
+                time.sleep(6)  # a checkpoint counts only after the controller has polled it
+                os.kill(os.getpid(), signal.SIGKILL)
 
     distributed.ReportingKeeper.keep = keep_then_die  # type: ignore[method-assign]
     distributed.train_on_worker(config)
 
 
 @pytest.mark.ray
-def test_a_killed_worker_costs_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two fits of three epochs: rank 1 dies after the second epoch of the first; the run ends as if it had not."""
+def test_a_killed_worker_costs_no_step_and_where_restarts_are_spent_a_rerun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two fits of three epochs. Rank 1 dies in the first and is restarted, and dies in the second, which ends the run;
+    the run of the same name ends as one that nobody disturbed."""
     fits = some_fits(tmp_path, 2)
-    marker = tmp_path / "killed"
+    marker = tmp_path / "deaths"
     made = distributed._trainer
 
     def trainer_that_loses_a_worker(*given: Any) -> Any:
         trainer = made(*given)
-        trainer.train_loop_per_worker = dies_once
+        trainer.train_loop_per_worker = dies
         trainer.train_loop_config = trainer.train_loop_config | {"marker": str(marker)}
         return trainer
 
     monkeypatch.setattr(distributed, "_trainer", trainer_that_loses_a_worker)
     settings = RaySettings(workers=2, max_failures=1, timeout_seconds=60)
-    got = distributed.run_fits(fits, ray_settings=settings, storage_path=str(tmp_path / "runs"), run_name="kill")
-    assert marker.exists()
+    run = {"ray_settings": settings, "storage_path": str(tmp_path / "runs"), "run_name": "kill"}
+    with pytest.raises(TrainingFailed, match=r"rank 1: .*given up after 1 restart\(s\)"):
+        distributed.run_fits(fits, **run)
+    assert marker.stat().st_size == DEATHS
+    kept = sorted((tmp_path / "runs" / "kill").rglob(checkpoint.STATE_FILE))
+    state = checkpoint.load(str(kept[-1].parent))
+    assert state is not None
+    assert [done["name"] for done in state["done"]] == ["fit 1"], "the restart had gone on behind the first death"
+    got = distributed.run_fits(fits, **run)
     assert [result.steps for result in got] == [9, 9]
     assert [[row["step"] for row in result.curve] for result in got] == [[3.0, 6.0, 9.0]] * 2
     assert all(sum(ranks) == 256 and len(ranks) == 2 for result in got for ranks in result.examples_read)
+    alone = distributed.run_fits(fits, **run | {"ray_settings": RaySettings(workers=0), "run_name": "alone"})
+    losses = [[row["validation_loss"] for result in results for row in result.curve] for results in (got, alone)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
 def hangs(config: dict[str, Any]) -> None:
@@ -119,7 +136,6 @@ def hangs(config: dict[str, Any]) -> None:
 def test_a_rank_that_hangs_ends_the_run_in_bounded_time_by_name_and_a_rerun_may_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No restart is allowed, so this is also how a run ends whose restarts are spent."""
     fits = some_fits(tmp_path, 1)
     made = distributed._trainer
 

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from ltv_features import files
+from ltv_train import data, promotion
 from ltv_train.backtest import bundle_of
-from ltv_train.config import BoostingSettings, NetworkSettings, RaySettings, TrainSettings
+from ltv_train.config import BoostingSettings, GateSettings, NetworkSettings, RaySettings, TrainSettings
+from ltv_train.money import Money
+from ltv_train.predict import predict
 from ltv_train.prediction_files import read_predictions
 from ltv_train.training import train_all
-from tests.network_world import DAY, write_world
+from tests.network_world import DAY, some_world, write_splits, write_world
 
 FOLD = date(2026, 2, 1)
 CANARY = "canary-0123456789"
@@ -104,3 +107,44 @@ def test_the_refit_learns_from_those_who_stopped_the_folds_too(trained: tuple[Pa
         "flat": 160,
     }
     assert {name: planned[DAY.isoformat()][name][0] for name in planned[DAY.isoformat()]} == {"small": 200, "flat": 200}
+
+
+def write_quiet_world(root: Path, day: date, *, spenders: int = 0, users: int = 60) -> None:
+    """The set of a day after whose cut-offs all but some users spent nothing."""
+    examples, labels = some_world(users, signal=1.0, seed=1)
+    for name in ("spend_minor", "purchased", "orders"):
+        labels[name] = np.where(np.arange(users)[:, None] < spenders, labels[name], 0).astype(labels[name].dtype)
+    held = np.arange(users) % 5 == 0
+    write_splits(root, examples, labels, {"train": ~held, "validation": held, "slice": held}, day)
+
+
+def test_where_nobody_spent_after_any_cutoff_the_classical_models_are_the_candidates_and_the_anchor_serves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for day in (FOLD, DAY):
+        write_quiet_world(tmp_path, day)
+    origins, out = [FOLD.isoformat(), DAY.isoformat()], tmp_path / "out"
+    told = train_all(str(tmp_path), origins, str(out), SETTINGS, storage=str(tmp_path / "storage"), run_name="run")
+    assert "nobody spent anything after a cut-off" in caplog.text
+    assert (told["origins"], told["networks"]) == ([DAY.isoformat()], [])
+    assert "anchor" in told["candidates"]
+    assert not [name for name in told["candidates"] if name.startswith("boosting")]
+    shards = str(tmp_path / "value" / DAY.isoformat())
+    made = promotion.judged(str(out), told, shards, before=None, settings=GateSettings(bootstrap=20))
+    assert (made.verdict.promoted, made.verdict.grade) == ("anchor", "U")
+    installed = promotion.install(str(out), made, str(tmp_path / "bundles"))
+    assert installed is not None
+    said = predict(installed, data.read_all(data.load_manifest(shards), "slice").examples)
+    assert np.isfinite(said.mean).all()
+    assert 0 < said.mean.max() < 12_000  # below twice what anybody had spent: three orders of 20
+    assert "anchor" in promotion.report(made, as_of=DAY.isoformat(), money=Money("EUR", 100))
+
+
+def test_a_past_origin_where_nobody_had_spent_yet_is_left_out(tmp_path: Path) -> None:
+    write_quiet_world(tmp_path, FOLD)
+    write_quiet_world(tmp_path, DAY, spenders=40)
+    origins = [FOLD.isoformat(), DAY.isoformat()]
+    fast = SETTINGS.model_copy(update={"networks": {}})
+    told = train_all(str(tmp_path), origins, str(tmp_path / "out"), fast, storage=str(tmp_path / "s"), run_name="run")
+    assert told["origins"] == [DAY.isoformat()]
+    assert {"boosting_g", "boosting_e", "anchor"} <= set(told["candidates"])
