@@ -3,7 +3,6 @@
 What is read is held against the manifest: digests once before the first epoch (`verify`), counts every epoch.
 """
 
-import io
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ltv_features import blocks, files
 from ltv_features.blocks import Layout
@@ -20,7 +18,7 @@ from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_features.errors import ShardsRefused
 from ltv_features.project import Examples
 from ltv_train import petastorm_compat
-from ltv_train.manifest import Manifest, load_manifest, read_table, verify
+from ltv_train.manifest import Manifest, load_manifest, read_listed, read_table, verify
 from ltv_train.plan import Bucket, Plan, Read, reading_plan
 from ltv_train.watchdog import watched
 
@@ -71,11 +69,14 @@ class Padded:
 
 
 def read_all(manifest: Manifest, split: str) -> Arrays:
-    """Every example of a split in order of bucket and file, through pyarrow. Raises ShardsRefused on a short read."""
+    """Every example of a split in order of bucket and file, through pyarrow.
+
+    Raises ShardsRefused on a file that differs from the manifest, or a short read.
+    """
     features, columns = [], []
     for bucket in manifest.buckets(split):
         for file in bucket.files:
-            table = pq.read_table(io.BytesIO(files.read_bytes(files.join(manifest.folder, file.path))))
+            table = read_listed(manifest, file.path, file)
             made, extras = blocks.from_blocks(table, manifest.layout(bucket.length))
             _hold(f"{manifest.folder}/{file.path}", sum(file.examples), len(made.user_key))
             features.append(made)

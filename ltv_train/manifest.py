@@ -146,10 +146,15 @@ def verify(manifest: Manifest) -> None:
 
 def read_table(manifest: Manifest, name: str) -> pa.Table:
     """A table beside the splits. Raises ShardsRefused when the manifest lists none of that name, or another one."""
-    content = files.read_bytes(files.join(manifest.folder, name))
     if name not in manifest.tables:
         raise _refused(manifest, [f"{name}: not in the manifest"])
-    problems = _differences(name, manifest.tables[name], len(content), lambda: hashlib.sha256(content).hexdigest())
+    return read_listed(manifest, name, manifest.tables[name])
+
+
+def read_listed(manifest: Manifest, path: str, file: ShardFile | TableFile) -> pa.Table:
+    """The file below the set's folder as a table. Raises ShardsRefused when it is not the one that is listed."""
+    content = files.read_bytes(files.join(manifest.folder, path))
+    problems = _differences(path, file, len(content), lambda: hashlib.sha256(content).hexdigest())
     if problems:
         raise _refused(manifest, problems)
     return pq.read_table(io.BytesIO(content))

@@ -191,6 +191,8 @@ make_archive() {
 
 [ $# -eq 0 ] || fail 2 "usage: bash deploy/local/setup.sh (no arguments)"
 unset PYTHONPATH PYTHONHOME SPARK_HOME
+# What is made anew here is emptied first: through a link that would be somebody else's.
+[ ! -L "$VENV" ] || fail 3 "$VENV is a link to $(readlink -- "$VENV"), which would be made anew: remove the link"
 
 WANTED="$(fingerprint)"
 if [ "$(cat -- "$STAMP" 2>/dev/null || true)" != "$WANTED" ] || ! [ -x "$PYTHON" ]; then

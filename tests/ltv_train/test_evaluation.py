@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ltv_features.errors import ContractBroken
@@ -43,6 +44,30 @@ def test_predictions_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert keys.tolist() == [7, 3]
     for name in ("mean", "median", "p_purchase", "p_churn"):
         np.testing.assert_array_equal(getattr(back, name), getattr(said([100.0, 60.0]), name))
+
+
+def test_predictions_in_which_a_byte_was_changed_are_refused_or_the_same(tmp_path: Path) -> None:
+    path = Path(store(tmp_path, [7, 3], [100.0, 60.0]))
+    content, (keys, whole), refused = path.read_bytes(), read_predictions(str(path)), 0
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            other, back = read_predictions(str(path))
+        except ContractBroken as error:
+            assert "lstm.parquet: " in str(error)
+            refused += 1
+        else:
+            assert keys.tolist() == other.tolist()
+            assert all(np.array_equal(getattr(whole, name), getattr(back, name)) for name in Predictions.names())
+    assert refused > 100
+
+
+def test_predictions_of_other_numbers_are_refused_though_the_file_is_whole(tmp_path: Path) -> None:
+    path = store(tmp_path, [7, 3], [100.0, 60.0])
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, "user_key", pa.array([7, 4])), path)
+    with pytest.raises(ContractBroken, match="expected the digest"):
+        read_predictions(path)
 
 
 def test_a_fold_joins_by_user_and_adds_periods_up_to_horizons(tmp_path: Path) -> None:
