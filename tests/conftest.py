@@ -1,6 +1,7 @@
 """Fixtures that every test may use: one Spark session for the whole run, a fresh lake for each test."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ QUICK = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
+
+
+def quick_elsewhere() -> dict[str, str]:
+    """The environment of a process that opens a Spark session of its own, with the same settings for little data."""
+    given = [f"--conf {shlex.quote(f'{name}={value}')}" for name, value in QUICK.items() if "Java" not in name]
+    return {**os.environ, "PYSPARK_SUBMIT_ARGS": " ".join([*given, "pyspark-shell"])}
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import torch
 
 from tests.benchmarks import bare, feeding, scaling, training
 from tests.benchmarks.compare import Result
+from tests.conftest import quick_elsewhere
 
 CPU = torch.device("cpu")
 TOY: dict[str, Callable[[], list[Result]]] = {
@@ -61,7 +62,8 @@ def test_a_benchmark_of_one_process_runs_and_its_answers_agree(name: str) -> Non
 def test_benchmarks_of_spark_run_and_their_whole_rows_agree() -> None:
     code = f"from tests.benchmarks import carried, examples, state\nfor each in ({IN_SPARK}): print(each[0].as_json())"
     root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=500)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=root, env=quick_elsewhere(), capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3_000:]
     assert done.stdout.count("'id': 'P") == 5
 
