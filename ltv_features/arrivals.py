@@ -76,7 +76,7 @@ def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[
     require_columns(needed, lake.read(table, version).columns, where=f"source {name!r}, table {lake.path(table)}")
     app = f"{JOB}/{name}/{lake.table_id(table)}"
     source = settings.sources[name]
-    mapping = digest_of(source.model_dump(mode="json", exclude={"path"}), settings.shop.model_dump(exclude=_AHEAD))
+    mapping = digest_of(source.model_dump(mode="json", exclude={"path"}), settings.shop.model_dump(include=_DECIDES))
     at, under = marks.get(app, (None, ""))
     if source.events is None:
         return Delivery(name, mapping, app, version, at, afresh=at is not None and under != mapping)
@@ -93,8 +93,8 @@ def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[
     return Delivery(name, mapping, app, version, ingested)
 
 
-_AHEAD = {"horizons_days"}
-"""What of the shop's settings says nothing about events."""
+_DECIDES = {"currency", "minor_digits", "rates"}
+"""What of the shop's settings decides what a row becomes."""
 
 
 def _marks(lake: Lake) -> dict[str, tuple[int, str]]:

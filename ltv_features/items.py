@@ -1,7 +1,8 @@
 """Items and their numbers: append-only, in order of first appearance, so that what comes later renumbers nothing.
 
 New items are numbered after all known ones, in order of (first event, item_id); those without any event follow, by
-item_id. Categories and brands likewise, by the first event of their items, then by name.
+item_id. Categories and brands likewise, by the first event of their items (but no earlier than they were theirs), then
+by name.
 """
 
 from pyspark.sql import Column, DataFrame, Window
@@ -97,7 +98,8 @@ def _with_name_numbers(items: DataFrame, known: DataFrame, name: str) -> DataFra
     """`<name>_no` of every item: known names keep theirs, new ones follow, items without a name get 0."""
     number = f"{name}_no"
     old = known.where(F.col(number) > 0).groupBy(name).agg(F.max(number).alias("_no"))
-    names = items.where(F.col(name).isNotNull()).groupBy(name).agg(F.min("first_ts").alias("_first"))
+    seen = F.when(F.col("first_ts").isNotNull(), F.greatest("first_ts", "valid_from"))
+    names = items.where(F.col(name).isNotNull()).groupBy(name).agg(F.min(seen).alias("_first"))
     table = names.join(old, on=name, how="full")
     table = _with_new_numbers(table, "_no", F.col(name), F.col("_first"), F.col("_no").isNull()).select(name, "_no")
     joined = items.join(F.broadcast(table), on=name, how="left")

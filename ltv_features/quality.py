@@ -18,6 +18,7 @@ from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
 USUAL_DAYS = 7
+FEW_ROWS = 20
 SHOWN_DAYS = 30
 DAY_SECONDS = 86_400
 Name = tuple[str, str]
@@ -98,25 +99,28 @@ def record(
     lake: Lake, settings: IngestSettings, as_of: date, delivered: Sequence[Delivered], known: Known,
     input_digest: str = "",
 ) -> list[tuple[str, str]]:  # fmt: skip
-    """Writes one row a delivery, commits nothing where the same rows stand; returns problems as (source, words).
+    """Writes one row a delivery, commits nothing where the same rows stand; returns problems as (source, words) beside
+    those of `too_bad`.
 
     A delivery without rows is a source that kept silent that night; it says nothing beside one that had rows. Rows of
     runs that were held or killed give way to those of the run that goes on from where they began.
     """
     spoke = {each for each, rows in known.items() if any(row["as_of"] == as_of and row["rows_in"] for row in rows)}
-    rows = []
+    rows, told = [], []
     for each in delivered:
         if each.rows_in or (each.source, each.kind) not in spoke:
             there = known.get((each.source, each.kind), [])
             finished = [row for row in there if not _gives_way(row, each, as_of)]
             rows.append(row_of(each, settings, as_of, finished) | {"input_digest": input_digest})
+            bad = too_bad(each, settings.max_bad_share)
+            told += [(each.source, problem) for problem in rows[-1]["problems"] if problem not in bad]
     if old := [condition for each in delivered for condition in _given_way(known, each, as_of)]:
         lake.remove(QUALITY.name, reduce(or_, old))
     if rows:
         taken = {(*name, row["as_of"], row["raw_version"]) for name, some in known.items() for row in some}
         new = taken.isdisjoint(tuple(row[key] for key in QUALITY.key) for row in rows)
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(QUALITY)), QUALITY, new=new)
-    return [(row["source"], problem) for row in rows for problem in row["problems"]]
+    return told
 
 
 def unfinished(
@@ -191,7 +195,7 @@ def row_of(
         "usual_rows": volume.usual,
         "oldest_ts": _instant(each.oldest_us) if each.oldest_us is not None else None,
         "newest_ts": _instant(each.newest_us) if each.newest_us is not None else None,
-        "problems": list(_problems(each, settings, age, volume)),
+        "problems": [*too_bad(each, settings.max_bad_share), *_problems(each, settings, age, volume)],
     }
     return {name: row[name] for name in QUALITY.column_names if name in row}
 
@@ -200,8 +204,22 @@ def _instant(micros: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
 
 
+def too_bad(each: Delivered, limit: float) -> list[str]:
+    """In words, that a larger share than the limit was refused; empty where it was not."""
+    if each.bad_share <= limit:
+        return []
+    top = sorted(each.refused.items(), key=lambda one: (-one[1], one[0]))[:5]
+    beside = f", {each.anonymous} without a customer aside" if each.anonymous else ""
+    return [
+        f"source {each.name!r}: expected at most {limit:.1%} refused rows, actual {each.bad_share:.1%} "
+        f"of {each.rows_in - each.anonymous} rows{beside} ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
+    ]
+
+
 def _problems(each: Delivered, settings: IngestSettings, age: float | None, volume: Volume) -> Sequence[str]:
     problems = []
+    if each.kind == "events" and each.rows_in >= FEW_ROWS and each.anonymous == each.rows_in:
+        problems.append(f"source {each.name!r}: none of {each.rows_in:,} rows names anybody; is `user` mapped right?")
     least, most = settings.usual_volume
     if not volume.fits(least, most):
         problems.append(

@@ -10,6 +10,7 @@ from ltv_features.config import IngestSettings
 from ltv_features.contract import QUARANTINE
 from ltv_features.counting import QUARANTINED
 from ltv_features.errors import RowsUnexplained, TooManyBadRows
+from ltv_features.quality import too_bad
 from ltv_features.sieved import Sieved
 from ltv_features.tables import Lake
 
@@ -43,7 +44,8 @@ def stop_if_bad(
     lake: Lake, settings: IngestSettings, as_of: date, refused: Sequence[Sieved], problems: Sequence[tuple[str, str]]
 ) -> None:
     """Nothing where rows may go on: good enough, or released by a person. Raises TooManyBadRows with every reason."""
-    reasons = [(s.source, _too_bad(s, settings.max_bad_share)) for s in refused if s.bad_share > settings.max_bad_share]
+    delivered = [each.delivered() for each in refused]
+    reasons = [(each.source, reason) for each in delivered for reason in too_bad(each, settings.max_bad_share)]
     for _, problem in problems:
         log.warning("%s", problem)
     if settings.on_problem == "hold":
@@ -60,11 +62,3 @@ def stop_if_bad(
             + "; no event was written; next: look at table 'quarantine' and "
             f"the quality page, correct the mapping or the delivery and run again, or let it pass: {release}"
         )
-
-
-def _too_bad(sieved: Sieved, limit: float) -> str:
-    top = sorted(sieved.found.refused.items(), key=lambda each: (-each[1], each[0]))[:5]
-    return (
-        f"source {sieved.name!r}: expected at most {limit:.1%} refused rows, actual {sieved.bad_share:.1%} "
-        f"of {sieved.rows_in} rows ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
-    )

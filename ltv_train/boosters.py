@@ -46,7 +46,7 @@ def train(
         "num_leaves": settings.leaves,
         "min_data_in_leaf": settings.min_child,
         "seed": way.seed,
-        "bagging_fraction": 0.8,
+        "bagging_fraction": 0.8 if len(y) > 1 else 1.0,  # of a single row nothing would be left
         "bagging_freq": 1,
         "feature_fraction": 0.8,
         "deterministic": True,

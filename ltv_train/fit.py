@@ -30,7 +30,7 @@ class Fit(Protocol):
     @property
     def seed(self) -> int: ...
     @property
-    def epochs(self) -> int | None: ...
+    def epochs(self) -> float | None: ...
     @property
     def epochs_of(self) -> tuple[str, ...]: ...
     @property
@@ -47,15 +47,17 @@ class Fit(Protocol):
     def batch(self, columns: Mapping[str, Any], manifest: data.Manifest) -> loop.Step:
         """One step's columns as tensors; no rows become one row of weight 0."""
 
-    def frozen(self, epochs: int) -> Self:
-        """The same fit for a given number of epochs: nothing has to stop it, so it learns from everybody."""
+    def frozen(self, epochs: float) -> Self:
+        """The same fit for a given number of epochs, below one a share of it: nothing has to stop it, so it learns from
+        everybody."""
 
 
 @dataclass(frozen=True)
 class FitResult:
     """What a fit gave: averaged weights, their shape, the epoch and step they are of, and what happened on the way.
 
-    `curve` has a row an epoch: epoch, step, train_loss, validation_loss (absent without a validation split).
+    `passes`: the epochs, below one the share of it that was learned. `curve` has a row an epoch: epoch, step,
+    train_loss, validation_loss (absent without a validation split).
     `examples_read` counts real examples by epoch and rank, `examples_planned` those that an epoch should hold.
     """
 
@@ -65,6 +67,7 @@ class FitResult:
     epochs: int
     steps: int
     skipped_steps: int
+    passes: float
     curve: list[dict[str, float]] = field(default_factory=list)
     examples_read: list[list[int]] = field(default_factory=list)
     examples_planned: int = 0

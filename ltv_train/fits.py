@@ -75,8 +75,9 @@ def curve_of(fit: Fit, place: Place) -> Iterator[dict[str, float]]:
 
 def frozen(fit: Fit, done: Sequence[Mapping[str, Any]]) -> Fit:
     """The fit with its epochs taken from the finished fits that it names; as it is when it names none."""
-    chosen = [result["epochs"] for result in done if result["name"] in fit.epochs_of]
-    return fit.frozen(round(median(chosen))) if chosen else fit
+    chosen = [result["passes"] for result in done if result["name"] in fit.epochs_of]
+    passes = median(chosen) if chosen else 0.0
+    return fit.frozen(passes if passes < 1 else round(passes)) if chosen else fit
 
 
 def _epochs(fit: Fit, place: Place, state: dict[str, Any] | None, pace: Pace, number: int) -> Iterator[dict[str, Any]]:
@@ -119,13 +120,15 @@ def _epoch(fit: Fit, learner: Learner, progress: _Progress, source: "_Source", p
     row = {"epoch": float(progress.epoch), "step": float(learner.step), "train_loss": trained.loss}
     progress.curve.append(row | ({"validation_loss": validated} if math.isfinite(validated) else {}))
     progress.epoch += 1
-    patient = fit.epochs is not None or _patient(fit.settings.patience_epochs, learner, progress, validated)
+    judged = source.rows == TRAIN and bool(source.manifest.splits.get(VALIDATION))
+    gain = not judged or validated < progress.best_loss  # a loss that is none is no gain
+    patient = fit.epochs is not None or _patient(fit.settings.patience_epochs, learner, progress, validated, gain)
     return learner.step >= learner.recipe.steps or not patient
 
 
-def _patient(patience: int, learner: Learner, progress: _Progress, validated: float) -> bool:
+def _patient(patience: int, learner: Learner, progress: _Progress, validated: float, gain: bool) -> bool:
     """Whether to go on; keeps the best averaged weights by validation loss (by being last, without one)."""
-    if math.isnan(validated) or validated < progress.best_loss:
+    if gain:
         progress.best_loss = progress.best_loss if math.isnan(validated) else validated
         progress.best_epoch, progress.best_step, progress.epochs_without_gain = progress.epoch, learner.step, 0
         progress.best_weights = {name: value.clone() for name, value in learner.averaged.state_dict().items()}
@@ -136,13 +139,16 @@ def _patient(patience: int, learner: Learner, progress: _Progress, validated: fl
 
 def _result(fit: Fit, source: "_Source", learner: Learner, progress: _Progress) -> FitResult:
     weights = progress.best_weights or learner.averaged.state_dict()
+    epochs, steps = progress.best_epoch or progress.epoch, progress.best_step or learner.step
+    an_epoch = max(1, len(source.plan(source.rows, 0).steps))
     return FitResult(
         name=fit.name,
         weights={name: value.detach().cpu().clone() for name, value in weights.items()},
         shape=fit.shape(source.manifest),
-        epochs=progress.best_epoch or progress.epoch,
-        steps=progress.best_step or learner.step,
+        epochs=epochs,
+        steps=steps,
         skipped_steps=learner.skipped,
+        passes=epochs if steps >= an_epoch else steps / an_epoch,
         curve=progress.curve,
         examples_read=progress.examples_read,
         examples_planned=source.manifest.examples(source.rows),

@@ -22,7 +22,7 @@ class TwoTowerFit:
     catalogue: Catalogue
     recommend: RecommendSettings
     seed: int
-    epochs: int | None
+    epochs: float | None
     epochs_of: tuple[str, ...] = ()
     steps_share: float = 1.0
     everybody: bool = True
@@ -47,6 +47,6 @@ class TwoTowerFit:
         """One step's columns as rows of the towers."""
         return basket_batch(self.catalogue, columns)
 
-    def frozen(self, epochs: int) -> Self:
+    def frozen(self, epochs: float) -> Self:
         """The same fit for a given number of epochs."""
         return replace(self, epochs=epochs)

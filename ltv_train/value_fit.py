@@ -21,9 +21,10 @@ from ltv_train.warm_start import Start, begin
 class NetworkFit:
     """One fit: the folder of a shard set, settings, what was fitted on its training rows, a seed.
 
-    `epochs`: how many to take, as frozen by earlier fits, whose last weights are the result; None: from the settings or
-    the number of examples, ended early by validation loss, and the best weights on it are the result. `epochs_of` names
-    earlier fits of the same run whose median choice is taken instead. `start`: weights to begin with; None: at random.
+    `epochs`: how many (or which share of one) to take, as frozen by earlier fits, whose last weights are the result;
+    None: from the settings or the number of examples, ended early by validation loss, and the best weights on it are
+    the result. `epochs_of` names earlier fits of the same run whose median choice is taken instead. `start`: weights to
+    begin with; None: at random.
     `named`: the periods of the calendar that it speaks of.
     """
 
@@ -33,7 +34,7 @@ class NetworkFit:
     encoding: Encoding
     anchors: Anchors
     seed: int
-    epochs: int | None = None
+    epochs: float | None = None
     epochs_of: tuple[str, ...] = ()
     steps_share: float = 1.0
     start: Start | None = None
@@ -82,6 +83,6 @@ class NetworkFit:
         """One step's columns, encoded; no rows become one row of weight 0."""
         return Inputs(self.encoding, self.anchors, manifest.periods_days, self.named).batch(columns, at_origin=False)
 
-    def frozen(self, epochs: int) -> Self:
+    def frozen(self, epochs: float) -> Self:
         """The same fit for a given number of epochs, learning from everybody."""
         return replace(self, epochs=epochs, everybody=True)

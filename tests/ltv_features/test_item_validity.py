@@ -28,7 +28,8 @@ def categories(lake: Lake, as_of: date) -> list[tuple[int, int]]:
 @pytest.mark.slow
 def test_a_category_of_june_changes_no_event_before_june(lake: Lake, tmp_path: Path) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": {**ORDERS, "history": True}}, "things": dict(THINGS)})
-    shop.deliver("things", "sku,since,kind\na,2026-01-01,tea\nb,2026-01-01,tea\n")
+    # what is said ahead is numbered after all that was seen by then, though the item itself was seen first
+    shop.deliver("things", "sku,since,kind\na,2026-01-01,tea\nb,2026-01-01,tea\na,2026-06-05,ale\n")
     shop.deliver("orders", HEADER + "u,2025-12-31,1,a,1\nu,2026-01-01,1,a,1\nu,2026-01-02,2,b,1\nu,2026-01-03,3,c,1\n")
     shop.run()
     before = categories(lake, date(2026, 1, 10))
@@ -37,9 +38,11 @@ def test_a_category_of_june_changes_no_event_before_june(lake: Lake, tmp_path: P
     shop.deliver("orders", HEADER + "u,2026-05-31,4,b,1\nu,2026-06-01,5,b,1\nu,2026-06-03,6,c,1\n", landed=LATER)
     assert shop.run()["things: items"] == (2, 2, {})
     assert categories(lake, date(2026, 1, 10)) == before
-    assert categories(lake, date(2026, 7, 1)) == [*before, (2, 1), (2, 2), (3, 1)]
-    assert shop.column("items", "item_id", "item_no") == [("a", 1), ("b", 2), ("b", 2), ("c", 3), ("c", 3)]
-    for night, category in ((date(2026, 1, 1), 0), (date(2026, 6, 1), 1), (date(2026, 6, 2), 2)):
+    assert categories(lake, date(2026, 7, 1)) == [*before, (2, 1), (2, 3), (3, 1)]
+    assert shop.column("items", "item_id", "item_no") == [
+        ("a", 1), ("a", 1), ("b", 2), ("b", 2), ("c", 3), ("c", 3),
+    ]  # fmt: skip
+    for night, category in ((date(2026, 1, 1), 0), (date(2026, 6, 1), 1), (date(2026, 6, 2), 3)):
         told = {row["item_id"]: row["category_no"] for row in items_as_of(lake, night).collect()}
         assert told["b"] == category
 

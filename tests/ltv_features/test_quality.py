@@ -111,6 +111,8 @@ def test_too_many_bad_rows_pass_once_a_person_released_them_for_that_night_alone
     controls.say(lake, DAY - timedelta(1), "ingest/orders", controls.RELEASE, reason="another night", who="me")
     with pytest.raises(TooManyBadRows, match=r"python -m jobs\.operate release ingest/orders"):
         shop.run()
+    [row] = _rows(lake)
+    assert "expected at most 10.0% refused rows, actual 50.0% of 2 rows" in row["problems"][0]
     controls.say(lake, DAY, "ingest/orders", controls.RELEASE, reason="known", who="me")
     controls.say(lake, DAY, "ingest/orders", controls.HOLD, reason="no, wait", who="me")
     with pytest.raises(TooManyBadRows):
@@ -118,6 +120,14 @@ def test_too_many_bad_rows_pass_once_a_person_released_them_for_that_night_alone
     controls.say(lake, DAY, "ingest/orders", controls.RELEASE, reason="known", who="me")
     assert shop.run() == {"orders": (2, 1, {"quarantined": 1})}
     assert controls.reason(lake, DAY, "ingest/orders") == "known (me)"
+
+
+@pytest.mark.parametrize(("rows", "anonymous", "said"), [(20, 20, True), (20, 19, False), (3, 3, False)])
+def test_a_source_that_names_nobody_is_said(rows: int, anonymous: int, said: bool) -> None:
+    """A path into nested data that leads nowhere looks like this."""
+    delivered = quality.Delivered("web", 0, rows_in=rows, anonymous=anonymous, kept=rows - anonymous)
+    problems = quality.row_of(delivered, IngestSettings(), DAY, [])["problems"]
+    assert [f"none of {rows} rows names anybody" in each for each in problems] == [True] * said
 
 
 def _rows(lake: Lake) -> list[dict[str, Any]]:

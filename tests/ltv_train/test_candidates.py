@@ -118,6 +118,17 @@ def test_churn_by_activity_has_its_own_hazard_and_leaves_everything_else_as_it_w
         assert said.p_churn[stays, 0].max() < said.p_churn[~stays & (ahead.anchor[:, 0] < 4), 0].mean()
 
 
+@pytest.mark.parametrize("at_risk", [0, 1, 2])
+def test_boosters_are_fitted_however_few_did_not_buy_in_the_first_period(at_risk: int) -> None:
+    plain, _ = everything()
+    labels = {name: values.copy() for name, values in plain.train.labels.items()}
+    labels["purchased"][at_risk:, 0], labels["purchased"][:at_risk, 0] = 1.0, 0.0
+    rows = SimpleNamespace(examples=plain.examples, labels=labels, weight=plain.train.weight)
+    few = BoostingSettings(trees=2, min_child=1)
+    made = boosting.fit_boosters(Material(rows, plain.anchors, plain.horizons_days), few, seeds=1, seed=1, threads=1)
+    assert [each.name for each in made] == ["boosting_g", "boosting_e"]
+
+
 def test_what_habits_say_is_learned(tmp_path: Path) -> None:
     ahead = some_examples(400, seed=11)
     spend = some_labels(ahead, seed=11)["spend_minor"].sum(axis=1)

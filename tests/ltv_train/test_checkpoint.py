@@ -1,5 +1,6 @@
 """A run that was cut and resumed ends with the same bits as one that was not."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from ltv_features.errors import TrainingFailed
-from ltv_train import checkpoint, data
+from ltv_train import checkpoint, data, loop
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import NetworkSettings
 from ltv_train.fits import FitResult, Place, frozen, run_all
@@ -121,10 +122,31 @@ def test_noise_differs_between_ranks_and_epochs_and_comes_back() -> None:
 
 
 def test_a_refit_takes_the_median_epochs_of_the_fits_it_names(fits: list[NetworkFit]) -> None:
-    done = [{"name": name, "epochs": epochs} for name, epochs in (("a", 2), ("b", 4), ("c", 3), ("other", 9))]
+    done = [{"name": name, "passes": passes} for name, passes in (("a", 2), ("b", 4), ("c", 3), ("other", 9))]
     refit = frozen(replace(fits[0], epochs_of=("a", "b", "c")), done)
     assert (refit.epochs, refit.everybody) == (3, True)
     assert (frozen(fits[0], done).epochs, frozen(fits[0], done).everybody) == (None, False)
+
+
+def test_a_refit_of_fits_that_ended_within_an_epoch_takes_as_large_a_share_of_its_own(
+    fits: list[NetworkFit], tmp_path: Path
+) -> None:
+    short = replace(fits[0], epochs=None, settings=fits[0].settings.model_copy(update={"steps": 2}))
+    [fold] = run_all([short], Place(), FolderKeeper(str(tmp_path / "fold")))
+    refit = frozen(replace(short, epochs_of=(fold.name,)), [vars(fold)])
+    [made] = run_all([refit], Place(), FolderKeeper(str(tmp_path / "refit")))
+    assert (fold.steps, made.examples_planned) == (2, 320)
+    assert made.steps == pytest.approx(fold.steps * 320 / 256, abs=0.5)
+
+
+def test_a_validation_loss_that_is_none_is_no_gain(
+    fits: list[NetworkFit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, math.nan, math.nan, math.nan])
+    monkeypatch.setattr(loop, "validate", lambda *given: next(losses))
+    [made] = run_all([replace(fits[0], epochs=None)], Place(), FolderKeeper(str(tmp_path)))
+    assert made.epochs == 1
+    assert len(made.curve) > 1
 
 
 def test_a_refit_learns_from_everybody_and_watches_nobody(fits: list[NetworkFit], tmp_path: Path) -> None:
