@@ -6,7 +6,7 @@ from jobs._entry import Run, start
 from ltv_features import files, ledger
 from ltv_features.digest import digest_of
 from ltv_features.items import category_names
-from ltv_train import backtest, explanation, promotion, tracking
+from ltv_train import backtest, explanation, procedures, promotion, tracking
 from ltv_train.money import Money
 from ltv_train.score import people, production
 from ltv_train.tracked import record_of
@@ -35,7 +35,7 @@ def main(run: Run) -> None:
     opened = list(dict.fromkeys([*noted.get("opened", []), digest]))  # every look at the test windows of this night
     judged = promotion.judged(
         *(folder, trained, shards),
-        before=(before or {}).get("name"),
+        before=procedures.served_before(before, root, trained),
         settings=settings.gate,
         attributes=split,
         opened=len(opened),

@@ -18,6 +18,7 @@ from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
 from ltv_train.conformal import CONFORMAL
 from ltv_train.money import Money
+from ltv_train.procedures import PROCEDURES, made_by
 from ltv_train.report import Section
 from ltv_train.slices import known_at
 
@@ -60,15 +61,18 @@ def judged(
 
 
 def install(folder: str, made: Backtest, parent: str) -> Bundle | None:
-    """The refitted winner with the correction of its intervals, below `parent`; None where production stays."""
+    """The refitted winner with the correction of its intervals and what it was made by, below `parent`; None where
+    production stays.
+    """
     if made.verdict.promoted is None:
         return None
     origin = made.run["origins"][-1]
     name = made.verdict.promoted
     winner = backtest.candidate(folder, made, origin, name, files.join(folder, "blends"))
-    if name not in made.corrections:
-        return copy(winner, Path(parent))
-    return amended(winner, parent, {CONFORMAL: made.corrections[name].to_dict()})
+    facts: dict[str, Any] = {CONFORMAL: made.corrections[name].to_dict()} if name in made.corrections else {}
+    if known := made_by(name, winner, made.run):
+        facts[PROCEDURES] = known
+    return amended(winner, parent, facts) if facts else copy(winner, Path(parent))
 
 
 def report(

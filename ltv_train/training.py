@@ -21,6 +21,7 @@ from ltv_train.network_candidates import told, write_network
 from ltv_train.origin_work import OriginWork, prepare, that_teach, write_bundle
 from ltv_train.predict import predict
 from ltv_train.prediction_files import write_predictions
+from ltv_train.procedures import procedures_of
 from ltv_train.starts import Starts
 
 log = logging.getLogger("ltv.train")
@@ -53,7 +54,7 @@ def train_all(
     `origins` are ISO dates, the last one the night itself, whose networks may begin where `starts` says. Where nobody
     spent anything after a cut-off the baselines are the only candidates. Raises TrainingFailed without training rows.
     """
-    started = time.monotonic()
+    started, made_so = time.monotonic(), procedures_of(settings)
     folders = {origin: files.join(shards, "value", origin) for origin in origins}
     prepared = [prepare(folder, settings, is_refit=origin == origins[-1]) for origin, folder in folders.items()]
     work = that_teach(prepared)
@@ -85,6 +86,7 @@ def train_all(
         "origins": [one.origin for one in work],
         "candidates": sorted(bundles[work[-1].origin]),
         "networks": list(settings.networks),
+        "procedures": made_so,
         "search": found.to_dict() if found else None,
         "bundles": {origin: {name: _below(out, b) for name, b in made.items()} for origin, made in bundles.items()},
         "curves": told(fitted, lambda result: result.curve),

@@ -8,10 +8,10 @@ import pytest
 
 from ltv_features import files
 from ltv_features.errors import BundleRefused, ContractBroken, InputMissing
-from ltv_train import backtest, promotion
+from ltv_train import backtest, procedures, promotion
 from ltv_train.backtest import Backtest
 from ltv_train.bundle import load
-from ltv_train.config import GateSettings
+from ltv_train.config import GateSettings, NetworkSettings, TrainSettings
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.money import Money
 from ltv_train.predict import predict
@@ -149,6 +149,26 @@ def test_the_winner_is_installed_under_its_digest_and_speaks_the_same(
     held = backtest.replace(judged, verdict=backtest.replace(judged.verdict, promoted=None))
     assert promotion.install(str(folder), held, str(tmp_path / "none")) is None
     assert not (tmp_path / "none").exists()
+
+
+def test_the_same_name_with_other_settings_is_another_procedure(folder: Path, judged: Backtest, tmp_path: Path) -> None:
+    settings = TrainSettings(networks={"lstm": NetworkSettings(hidden=16)})
+    slower = NetworkSettings(hidden=16, learning_rate=1e-5)
+    first, changed = (
+        {**judged.run, "procedures": procedures.procedures_of(settings.model_copy(update={"networks": {"lstm": own}}))}
+        for own in (settings.networks["lstm"], slower)
+    )
+    chosen = backtest.replace(judged, run=first, verdict=backtest.replace(judged.verdict, promoted="lstm"))
+    installed = promotion.install(str(folder), chosen, str(tmp_path / "bundles"))
+    assert installed is not None
+    before = {"name": "lstm", "bundle": f"bundles/{installed.digest}"}
+    assert procedures.served_before(None, str(tmp_path), first) is None
+    assert procedures.served_before(before, str(tmp_path), first) == "lstm"
+    named = procedures.served_before(before, str(tmp_path), changed)
+    assert named == "lstm as it was set before (lstm)"
+    made = backtest.judge(str(folder), changed, what_happened(), production=named, settings=SETTINGS, seed=1)
+    assert f"production {named} is no candidate of this run and could not be compared" in made.verdict.reasons
+    assert not any("the procedure that serves, refitted" in reason for reason in made.verdict.reasons)
 
 
 def test_the_page_fetches_nothing_and_marks_the_chosen_row(judged: Backtest) -> None:
