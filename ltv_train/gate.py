@@ -1,5 +1,8 @@
 """Which candidate may serve: the best that is not worse than the best baseline and production, beyond a stated margin.
 
+With few customers no bound stays within the margin: there, being surely better in one primary and by estimate no worse
+in the other is enough.
+
 Procedures are compared on the same past folds, never weights that have seen the test window. Two primaries, declared
 beforehand: normalised Gini of the mean and absolute error of the median, longest horizon. Every decision comes with its
 reasons as sentences. May import: NumPy, metrics, paired. No Spark, no Ray.
@@ -163,7 +166,9 @@ def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettin
     """`name` against `against` on the same users of all folds."""
     found = _differences(folds, name, against, settings, seed)
     gini_bound, mae_bound = found.gini_bound(_BOUND), found.mae_bound(_BOUND)
-    not_worse = bool(gini_bound > -settings.max_gini_loss and mae_bound > -settings.max_mae_loss)
+    within = gini_bound > -settings.max_gini_loss and mae_bound > -settings.max_mae_loss
+    gained = max(gini_bound, mae_bound) > 0 and min(found.gini, found.mae) >= 0
+    not_worse = bool(within or gained)
     better = bool(found.gini > 0 or found.mae > 0)
     worse = bool(max(found.gini_bound(1 - _BOUND), found.mae_bound(1 - _BOUND)) < 0)
     return Comparison(name, against, found.gini, gini_bound, found.mae, mae_bound, not_worse, better, worse)

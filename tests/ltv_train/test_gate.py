@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ltv_train import gate
 from ltv_train.config import GateSettings
 from ltv_train.evaluation import Fold
 from ltv_train.gate import (
@@ -21,7 +22,7 @@ from ltv_train.gate import (
     without_folds,
 )
 from ltv_train.metrics.value import normalised_gini
-from ltv_train.paired import Judged, WeightedGini, differences
+from ltv_train.paired import Differences, Judged, WeightedGini, differences
 from ltv_train.predictions import Predictions
 
 SETTINGS = GateSettings(bootstrap=200)
@@ -66,6 +67,24 @@ def test_the_blend_goes_first_when_it_is_as_good_as_the_best() -> None:
     ranks = skills(folds)
     assert ranks["boosting_e"] - 0.002 < ranks["blend"] < ranks["boosting_e"]
     assert decide(folds, production=None, settings=SETTINGS, seed=1).promoted == "blend"
+
+
+@pytest.mark.parametrize(
+    ("gini", "mae", "passes"),
+    [
+        ((0.007, 0.005), (0.009, -0.05), True),  # surely better in one, and by estimate no worse in the other
+        ((0.007, 0.005), (-0.001, -0.05), False),
+        ((0.007, -0.006), (0.009, -0.05), False),
+        ((-0.001, -0.004), (-0.001, -0.01), True),  # within the margin in both
+    ],
+)
+def test_few_customers_hide_no_candidate_that_is_surely_better_in_one_primary(
+    gini: tuple[float, float], mae: tuple[float, float], passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = [np.array([bound] * 30 + [2 * value - bound] * 70) for value, bound in (gini, mae)]
+    found = Differences(gini[0], mae[0], *drawn)
+    monkeypatch.setattr(gate, "_differences", lambda *given: found)
+    assert compare(some_folds({"lstm": 0.3}), "lstm", "anchor", SETTINGS, 1).not_worse is passes
 
 
 def test_where_no_model_is_better_than_the_best_baseline_that_one_serves() -> None:
