@@ -145,5 +145,11 @@ def checked_after_refit(
     said: list[Predictions] = [
         predict(candidate(folder, backtest, origin, name, scratch), ahead) for origin in (origins[-2], origins[-1])
     ]
-    problems = gate.refit_problems(said[0], said[1], settings)
+    newest, longest = origins[-2], backtest.horizons_days[-1]
+    told = next(
+        row.total_ratio
+        for row in backtest.measures
+        if (row.origin, row.candidate, row.horizon_days) == (newest, name, longest)
+    )
+    problems = gate.refit_problems(said[0], said[1], settings, told=told)
     return replace(backtest, verdict=gate.after_refit(backtest.verdict, problems, production=production))
