@@ -218,6 +218,12 @@ def _as_landed_before(lake: Lake, name: str, rows: DataFrame) -> DataFrame:
         )
     if new := sorted(set(given) - set(table)):
         log.warning("source %s: new columns %s are left out; the raw table keeps its first columns", name, new)
+    if gone := sorted(column for column in set(table) - set(given) if not column.startswith("_")):
+        log.warning(
+            "source %s: columns %s are gone and stay empty; without an `event_id` of its own a line is known by all of "
+            "its columns, so lines that come again without these count again",
+            *(name, gone),
+        )
     return rows.select(*[_column_or_null(c, kind, given).alias(c) for c, kind in table.items()])
 
 

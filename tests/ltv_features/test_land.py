@@ -175,6 +175,8 @@ def test_of_a_later_file_the_mapped_columns_stay_and_new_ones_are_left_out(
     assert sorted((row["a"], row["b"]) for row in rows) == [(1, "x"), (2, None)]  # what is not mapped may go
     assert "new" not in rows[0]
     assert "new columns ['new'] are left out" in caplog.text
+    assert "columns ['b'] are gone" in caplog.text
+    assert "count again" in caplog.text
     for name, (columns, complaint) in A_LATER_FILE.items():
         pq.write_table(pa.table(columns), inbox / "3.parquet")
         version = lake.version("raw_s")
