@@ -4,7 +4,7 @@ import logging
 
 from jobs._entry import Run, start
 from ltv_features import files, ledger
-from ltv_features.digest import digest_of
+from ltv_features.digest import code_of, digest_of
 from ltv_features.items import category_names
 from ltv_train import backtest, explanation, procedures, promotion, tracking
 from ltv_train.money import Money
@@ -12,6 +12,8 @@ from ltv_train.score import people, production
 from ltv_train.tracked import record_of
 
 NEEDS_SPARK = True
+JUDGES = ("ltv_train.promotion", "ltv_train.explanation")
+"""The code that decides what is promoted, and what is said of it."""
 
 log = logging.getLogger("ltv.evaluate")
 
@@ -23,7 +25,8 @@ def main(run: Run) -> None:
     folder, trained = backtest.latest_run(files.join(root, "training", night))
     before = production.served_before(lake, run.as_of, "value")
     ways = (settings.gate, settings.explain, people.allowed(settings.sources))
-    digest = digest_of("evaluate", trained["run_name"], trained["input_digest"], (before or {}).get("digest"), *ways)
+    known = (trained["run_name"], trained["input_digest"], (before or {}).get("digest"), code_of(*JUDGES))
+    digest = digest_of("evaluate", *known, *ways)
     note = files.join(root, reports, "evaluation.json")
     noted = files.read_json(note) if files.exists(note) else {}
     if noted.get("input_digest") == digest:

@@ -43,16 +43,21 @@ class Starts:
         """The fits of one network's refit, each begun from the member of production that stands in its place."""
         try:
             members = self._members(name, fits[0], manifest)
+            begun = [self._begun(fit, members[place % len(members)], manifest) for place, fit in enumerate(fits)]
         except (_Cold, InputMissing, BundleRefused) as reason:
             self._say(name, f"cold: {reason}")
             return list(fits)
-        begun = []
-        for place, fit in enumerate(fits):
-            start = members[place % len(members)]
-            copied = warm_start.begin(fit.network(manifest), start, fit.encoding)
-            self._say(name, warm_start.told(copied, start))
-            begun.append(replace(fit, start=start, steps_share=STEPS_SHARE))
-        return begun
+        for _, how in begun:
+            self._say(name, how)
+        return [fit for fit, _ in begun]
+
+    def _begun(self, fit: NetworkFit, start: Start, manifest: Manifest) -> tuple[NetworkFit, str]:
+        copied = warm_start.begin(fit.network(manifest), start, fit.encoding)
+        if 2 * copied.tensors < copied.of_tensors:
+            raise _Cold(
+                f"only {copied.tensors} of {copied.of_tensors} tensors of production have the shape of this one's"
+            )
+        return replace(fit, start=start, steps_share=STEPS_SHARE), warm_start.told(copied, start)
 
     def _say(self, name: str, how: str) -> None:
         self.reasons[name] = how
@@ -67,8 +72,9 @@ class Starts:
         own = _network_in(served, name)
         if own is None:
             raise _Cold(f"production {served.digest} ({self.before['name']}) holds no network {name!r}")
-        if own.config["encoder"] != fit.settings.encoder:
-            raise _Cold(f"production's {name!r} is a {own.config['encoder']}, this one a {fit.settings.encoder}")
+        for what in ("encoder", "head", "residual_on_anchor"):  # the same numbers would mean something else
+            if own.config[what] != (wanted := getattr(fit.settings, what)):
+                raise _Cold(f"production's {name!r} has {what} {own.config[what]!r}, this one {wanted!r}")
         oldest, seen = min(cutoff.date for cutoff in manifest.cutoffs), str(own.config["origin"])
         if oldest < seen:
             raise _Cold(f"the label windows begin at {oldest}, before {seen}, up to which production has seen labels")

@@ -32,7 +32,12 @@ def test_a_period_that_was_over_after_a_cut_off_is_learned() -> None:
     [
         ({"fairs": FAIRS}, [date(2025, 3, 2)], AS_OF, r"'fairs': expected .* actual past ones begin 2025-03-01"),
         ({"christmas": CHRISTMAS}, [FIRST], date(2025, 12, 31), "'christmas': expected .* begin nowhere in the log"),
-        ({"fairs": FAIRS}, [FIRST], date(2026, 6, 1), "'fairs': no occurrence begins on 2026-06-01 or later"),
+        (
+            {"fairs": FAIRS},
+            [FIRST],
+            date(2026, 6, 1),
+            "'fairs': no occurrence begins in the three years from 2026-06-01",
+        ),
     ],
 )
 def test_a_period_that_cannot_be_learned_or_does_not_come_again_is_refused_with_dates(

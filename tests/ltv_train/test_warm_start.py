@@ -145,7 +145,10 @@ def a_fit(config: Path, **changes: Any) -> tuple[NetworkFit, data.Manifest]:
         ({"wanted": False}, "train.warm_start is off"),
         ({"before": None}, "nothing was promoted before 2026-03-01"),
         ({"name": "gru"}, "holds no network 'gru'"),
-        ({"encoder": "gru"}, "production's 'lstm' is a lstm, this one a gru"),
+        ({"encoder": "gru"}, "production's 'lstm' has encoder 'lstm', this one 'gru'"),
+        ({"head": "mse"}, "production's 'lstm' has head 'ziln', this one 'mse'"),
+        ({"residual_on_anchor": False}, "production's 'lstm' has residual_on_anchor True, this one False"),
+        ({"hidden": 32}, "tensors of production have the shape of this one's"),
         ({"oldest": "2025-12-31"}, "the label windows begin at 2025-12-31, before 2026-01-01, up to which production"),
         ({"bundle": "bundles/gone"}, "no digests.json"),
     ],
@@ -153,7 +156,8 @@ def a_fit(config: Path, **changes: Any) -> tuple[NetworkFit, data.Manifest]:
 def test_otherwise_it_starts_cold_and_says_why(lake: Path, change: dict[str, Any], reason: str) -> None:
     note: dict[str, Any] | None = note_of(lake) | {name: value for name, value in change.items() if name == "bundle"}
     starts = Starts(str(lake.parent / "lake"), change.get("before", note), change.get("wanted", True))
-    fit, manifest = a_fit(lake, **{name: value for name, value in change.items() if name == "encoder"})
+    settings = ("encoder", "head", "residual_on_anchor", "hidden")
+    fit, manifest = a_fit(lake, **{name: value for name, value in change.items() if name in settings})
     if "oldest" in change:
         first = replace(manifest.cutoffs[0], date=change["oldest"])
         manifest = replace(manifest, cutoffs=(first, *manifest.cutoffs))
