@@ -51,7 +51,7 @@ def hold_mature(named: Sequence[NamedDates], cutoffs: Sequence[date], as_of: dat
                 f"{min(cutoffs)} and {as_of}, actual past ones begin {', '.join(past) or 'nowhere in the log'}"
             )
         if period.after(as_of) is None:
-            problems.append(f"named period {period.name!r}: no occurrence begins in the three years from {as_of}")
+            problems.append(f"named period {period.name!r}: no occurrence begins within three years of {as_of}")
     if problems:
         raise InputMissing(
             "\n  - ".join(problems) + "; next: take it out of shop.named_periods, or wait until one is over"

@@ -36,7 +36,7 @@ def test_a_period_that_was_over_after_a_cut_off_is_learned() -> None:
             {"fairs": FAIRS},
             [FIRST],
             date(2026, 6, 1),
-            "'fairs': no occurrence begins in the three years from 2026-06-01",
+            "'fairs': no occurrence begins within three years of 2026-06-01",
         ),
     ],
 )
