@@ -5,6 +5,7 @@ May import: the contract. No model, no reader.
 
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,8 +72,11 @@ def parsed(folder: Path, name: str, content: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> Any:
         raise BundleRefused(f"bundle {folder}: {name} holds {constant}")
 
+    def finite(text: str) -> float:
+        return float(text) if math.isfinite(float(text)) else refuse(text)
+
     try:
-        value = json.loads(content, parse_constant=refuse)
+        value = json.loads(content, parse_constant=refuse, parse_float=finite)
     except ValueError as error:
         raise BundleRefused(f"bundle {folder}: {name} is not JSON: {error}; next: train again") from error
     if not isinstance(value, dict):

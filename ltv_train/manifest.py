@@ -93,8 +93,13 @@ class Manifest:
 
 
 def load_manifest(folder: str) -> Manifest:
-    """The manifest of a set. Raises InputMissing when there is none, ShardsRefused on another schema version."""
-    read = files.read_json(files.join(folder, MANIFEST))
+    """The manifest of a set. Raises InputMissing when there is none, ShardsRefused on one that is cut or of another
+    schema version.
+    """
+    try:
+        read = files.read_json(files.join(folder, MANIFEST))
+    except ValueError as error:
+        raise ShardsRefused(f"shards {folder}: {MANIFEST} is not JSON: {error}; next: run build_examples") from error
     if read["schema_version"] != SCHEMA_VERSION:
         raise ShardsRefused(
             f"shards {folder}: schema version {read['schema_version']}, this code reads {SCHEMA_VERSION}; next: run "

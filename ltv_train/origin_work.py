@@ -6,12 +6,14 @@ May import: data, anchors, bundle. No Spark, no Ray.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
 from ltv_features import files
+from ltv_features.aggregates import NAMES
 from ltv_features.encode import Encoding, EncodingFitter
-from ltv_features.errors import TrainingFailed
+from ltv_features.errors import ShardsRefused, TrainingFailed
 from ltv_features.project import Examples
 from ltv_train import data
 from ltv_train.anchors import fit_anchors
@@ -61,8 +63,17 @@ def that_teach(work: Sequence[OriginWork]) -> list[OriginWork]:
 
 
 def prepare(folder: str, settings: TrainSettings, *, is_refit: bool) -> OriginWork:
-    """The work at the origin whose shards lie at `folder`, verified. Raises TrainingFailed without a training row."""
+    """The work at the origin whose shards lie at `folder`, verified.
+
+    Raises TrainingFailed without a training row, ShardsRefused on other features than this code's.
+    """
     manifest = data.load_manifest(folder)
+    if manifest.aggregates != NAMES:
+        differ = [f"{a} for {b}" for a, b in zip_longest(manifest.aggregates, NAMES) if a != b]
+        raise ShardsRefused(
+            f"shards {folder}: {len(differ)} features are others than this code's ({', '.join(differ[:5])}); next: run "
+            "build_examples again"
+        )
     data.verify(manifest)
     if not manifest.examples(TRAIN):
         raise TrainingFailed(f"shards {folder}: no training examples; next: a longer log, or an earlier --as-of")

@@ -8,9 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from ltv_features.aggregates import NAMES
+from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import BundleRefused
-from ltv_features.project import Examples
+from ltv_features.project import TOKEN_TYPES, Examples
 from ltv_train.bundle import Bundle, load
 from ltv_train.conformal import CONFORMAL, Corrected, Correction
 from ltv_train.predictions import Predictions, Predictor
@@ -30,15 +33,35 @@ KINDS = {
 def open_predictor(bundle: Bundle) -> Predictor:
     """The bundle as something that can be asked, its intervals moved as it says.
 
-    Raises BundleRefused on a kind that this code does not know.
+    Raises BundleRefused on a kind that this code does not know, and where a file does not hold what the kind needs.
     """
     if bundle.kind not in KINDS:
         raise BundleRefused(f"bundle {bundle.path}: kind {bundle.kind!r}; known: {', '.join(KINDS)}")
-    predictor: Predictor = importlib.import_module(KINDS[bundle.kind]).load_predictor(bundle)
-    if CONFORMAL not in bundle.config:
+    try:
+        predictor: Predictor = importlib.import_module(KINDS[bundle.kind]).load_predictor(bundle)
+        if CONFORMAL in bundle.config:
+            cap = float(bundle.config.get("cap_minor", np.inf))
+            predictor = Corrected(predictor, Correction.from_dict(bundle.config[CONFORMAL]), cap)
+        predictor.predict(_somebody())  # what a file lacks may be missed only when it is asked for
         return predictor
-    cap = float(bundle.config.get("cap_minor", np.inf))
-    return Corrected(predictor, Correction.from_dict(bundle.config[CONFORMAL]), cap)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise BundleRefused(
+            f"bundle {bundle.path}: it does not hold what a {bundle.kind} needs: {type(error).__name__} {error}; next: "
+            "train again"
+        ) from error
+
+
+def _somebody() -> Examples:
+    """One customer of whom nothing is known."""
+    return Examples(
+        user_key=np.zeros(1, np.int64),
+        user_id=pa.array([""]),
+        aggregates=np.zeros((1, len(NAMES)), np.float32),
+        anchor=np.zeros((1, len(ANCHOR_INPUTS))),
+        offsets=np.zeros(2, np.int64),
+        tokens={name: np.zeros(0, kind) for name, kind in TOKEN_TYPES.items()},
+        cutoff_no=np.zeros(1, np.int32),
+    )
 
 
 def predict(bundle: Bundle, examples: Examples) -> Predictions:

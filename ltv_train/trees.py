@@ -29,6 +29,7 @@ _AGAINST_ANCHOR = ("spend_30", "spend_decayed_30", "spend_rate", "order_mean")
 rates: sums over 90 or 180 days grow with a young log, and G then promised 15 % too much (measured on three origins)."""
 FEATURE_NAMES = (*NAMES, *_ANCHOR_COLUMNS, *(f"{name}_to_anchor" for name in _AGAINST_ANCHOR))
 _LEAVES_NOT_FINITE = re.compile(r"^leaf_value=.*(?:nan|inf)", re.IGNORECASE | re.MULTILINE)
+_END = "end of trees"
 
 
 def features(examples: Examples, cutoff_no: npt.NDArray[np.int32], anchors: Anchors, days: int) -> Floats:
@@ -142,6 +143,8 @@ def _opened(bundle: Bundle, name: str) -> lightgbm.Booster:
     text = bundle.bytes_of(name).decode()
     if _LEAVES_NOT_FINITE.search(text):
         raise BundleRefused(f"bundle {bundle.path}: {name} holds leaves that are not finite; next: train again")
+    if _END not in text:  # LightGBM itself would end the process
+        raise BundleRefused(f"bundle {bundle.path}: {name} is cut: {_END!r} is not in it; next: train again")
     booster = lightgbm.Booster(model_str=text)
     theirs = booster.feature_name()
     if tuple(theirs) != FEATURE_NAMES:

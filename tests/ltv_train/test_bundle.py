@@ -170,6 +170,11 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         made.json_of("weights.json")
 
 
+def test_a_number_that_is_too_large_to_be_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleRefused, match=r"weights\.json holds 1e999"):
+        some_bundle(tmp_path, weight="1e999").json_of("weights.json")
+
+
 def test_a_copy_has_the_same_digest_and_is_not_written_twice(tmp_path: Path) -> None:
     made = some_bundle(tmp_path / "here")
     first = bundle.copy(made, tmp_path / "there")

@@ -23,6 +23,7 @@ NAMES = (
     *("all_zero", "mean", "last_90_days", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor"),
     *("boosting_g", "boosting_e"),
 )
+MADE_ANEW = ("config.json", "contract.json", "card.md", "digests.json")
 COLUMNS = ("mean", "median", "low", "high", "p_purchase", "p_churn")
 
 
@@ -90,6 +91,25 @@ def test_a_bundle_read_again_says_the_same(name: str, tmp_path: Path) -> None:
     assert same(
         predict(load(bundle.path), examples), cached_predictor(str(bundle.path), bundle.digest).predict(examples)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content", "said"),
+    [
+        ("boosting_g", "mean_0_0.txt", None, "mean_0_0.txt is cut"),
+        ("boosting_g", "anchor.json", b"{}", "does not hold what a boosting needs"),
+        ("rfm_cells", "baseline.json", b"{}", "does not hold what a cells needs"),
+    ],
+)
+def test_a_bundle_whose_digests_fit_but_whose_content_does_not_is_refused(
+    name: str, file: str, content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    made = stored(name, tmp_path / "whole")
+    files = {path.name: path.read_bytes() for path in made.path.iterdir() if path.name not in MADE_ANEW}
+    half = files[file][: len(files[file]) // 2]
+    spoilt = write(tmp_path / "spoilt", kind=made.kind, config=made.config, files=files | {file: content or half})
+    with pytest.raises(BundleRefused, match=said):
+        predict(spoilt, some_examples(3, seed=9))
 
 
 @pytest.mark.parametrize("name", ["spend_rate", "boosting_g", "boosting_e"])

@@ -1,5 +1,6 @@
 """Every candidate on every origin, without Ray: what is fitted, written and said."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 from ltv_features import files
+from ltv_features.errors import ShardsRefused
 from ltv_train import data, promotion
 from ltv_train.backtest import bundle_of
 from ltv_train.config import BoostingSettings, GateSettings, NetworkSettings, RaySettings, TrainSettings
 from ltv_train.money import Money
+from ltv_train.origin_work import prepare
 from ltv_train.predict import predict
 from ltv_train.prediction_files import read_predictions
 from ltv_train.training import train_all
@@ -107,6 +110,19 @@ def test_the_refit_learns_from_those_who_stopped_the_folds_too(trained: tuple[Pa
         "flat": 160,
     }
     assert {name: planned[DAY.isoformat()][name][0] for name in planned[DAY.isoformat()]} == {"small": 200, "flat": 200}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"), [("order", "others than this code's"), ("cut", "manifest.json is not JSON")]
+)
+def test_shards_of_other_features_or_with_half_a_manifest_are_refused(tmp_path: Path, spoilt: str, said: str) -> None:
+    folder, _ = write_world(tmp_path, users=60)
+    place = Path(folder) / "manifest.json"
+    told = files.read_json(str(place))
+    told["aggregates"] = told["aggregates"][::-1]
+    place.write_text(json.dumps(told) if spoilt == "order" else place.read_text()[:-40])
+    with pytest.raises(ShardsRefused, match=said):
+        prepare(folder, SETTINGS, is_refit=True)
 
 
 def write_quiet_world(root: Path, day: date, *, spenders: int = 0, users: int = 60) -> None:
