@@ -1,7 +1,8 @@
 """The settings of training, scoring, recommending and export: one frozen pydantic model a section."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -16,6 +17,9 @@ RESERVED = (
     *("boosting_g", "boosting_e", "blend"),
 )
 """Names of other candidates, which no network may take; neither may names that begin with `last_`."""
+
+
+_MOST_TRIED, _MOST_SAID = 5_000, 5
 
 
 class BoostingSettings(Section):
@@ -64,12 +68,23 @@ class TrainSettings(Section):
             near = nearest(self.search.network, self.networks)
             yield f"search.network: there is no network {self.search.network!r}{near}"
             return
-        own = self.networks[self.search.network].model_dump()
-        for name, value in ((name, value) for name, values in self.search.choices.items() for value in values):
-            try:
-                NetworkSettings.model_validate(own | {name: value})
-            except ValidationError as error:
-                yield f"search.{name}: {value!r} cannot be tried: {error.errors()[0]['msg']}"
+        own, choices = self.networks[self.search.network].model_dump(), self.search.choices
+        alone = [{name: value} for name, values in choices.items() for value in values]
+        together = (dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
+        for tried in (alone, islice(together, _MOST_TRIED)):
+            wrong = [f"search.{said}" for each in tried for said in _untried(own, each)]
+            yield from wrong[:_MOST_SAID]
+            if wrong:
+                return
+
+
+def _untried(own: Mapping[str, Any], changed: Mapping[str, Any]) -> Iterator[str]:
+    """Why a network of `own` settings cannot be tried with others; nothing where it can."""
+    try:
+        NetworkSettings.model_validate({**own, **changed})
+    except ValidationError as error:
+        said = " with ".join(f"{name}: {value!r}" for name, value in changed.items())
+        yield f"{said} cannot be tried: {error.errors()[0]['msg']}"
 
 
 class GateSettings(Section):

@@ -225,5 +225,14 @@ def test_a_search_that_the_network_cannot_follow_is_refused_before_it_starts() -
         TrainSettings.model_validate(widths)
 
 
+def test_a_search_among_whose_choices_two_do_not_go_together_is_refused_before_it_starts() -> None:
+    pairs = {"search": {"encoder": ["lstm", "transformer"], "hidden": [8, 16]}}
+    with pytest.raises(
+        ValidationError, match=r"search.hidden: 8 with encoder: 'transformer' cannot be tried: .* of 16"
+    ):
+        TrainSettings.model_validate(pairs)
+    TrainSettings.model_validate({"search": {"encoder": ["lstm", "gru"], "hidden": [8, 16]}})
+
+
 def test_the_settings_know_every_encoder_and_no_other() -> None:
     assert set(get_args(NetworkSettings.model_fields["encoder"].annotation)) == set(ENCODERS)
