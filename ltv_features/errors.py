@@ -59,6 +59,10 @@ class TrainingFailed(LtvError):
     exit_code = 7
 
 
+class Diverged(TrainingFailed):
+    """The loss of one network is no number any more; the other candidates are none the worse for it."""
+
+
 class LoaderStuck(TrainingFailed):
     """The loader of training gave nothing for longer than it may take."""
 

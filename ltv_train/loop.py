@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from ltv_features.errors import TrainingFailed
+from ltv_features.errors import Diverged
 from ltv_train.optimisers import Recipe, autocast, optimiser_of, penalise, schedule_of
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def start(network: nn.Module, recipe: Recipe, wrap: Callable[[nn.Module], nn.Mod
 def train_epoch(learner: Learner, batches: Iterable[Step], ranks: Ranks, device: torch.device, name: str = "") -> Epoch:
     """One pass over `batches`; what comes after the last step of the recipe is read, and counted, but not learned.
 
-    Raises TrainingFailed when five steps in a row had a loss or gradient that is not finite.
+    Raises Diverged when five steps in a row had a loss or gradient that is not finite.
     """
     learner.model.train()
     total, weight, first, examples = 0.0, 0.0, learner.step, 0
@@ -199,7 +199,7 @@ def _skip(learner: Learner) -> tuple[float, float]:
     learner.skipped += 1
     learner.skipped_in_a_row += 1
     if learner.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-        raise TrainingFailed(
+        raise Diverged(
             f"step {learner.step}: {MOST_SKIPPED_IN_A_ROW} steps in a row without a finite loss and gradient; expected "
             "finite numbers; next: look for extreme amounts in the training rows, or lower the network's learning_rate"
         )

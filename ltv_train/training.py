@@ -6,12 +6,14 @@ May import: data, baselines, boosting, distributed.
 """
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from ltv_features import files
 from ltv_features.digest import code_of, digest_of
+from ltv_features.errors import Diverged
 from ltv_train import distributed, network_candidates
 from ltv_train.baselines import fit_baselines
 from ltv_train.boosting import fit_boosters
@@ -69,9 +71,7 @@ def train_all(
     seconds["search"] = time.monotonic() - started
     started = time.monotonic()
     starts = starts or Starts()
-    fits = network_candidates.planned(work, settings, starts)
-    results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
-    fitted = network_candidates.by_origin(work, settings, results)
+    settings, fitted = _fitted(work, settings, starts, storage=storage, run_name=run_name)
     for one in work:
         for name, seeds in fitted[one.origin].items():
             bundles[one.origin][name] = write_network(one, name, seeds, out, settings.networks[name])
@@ -109,6 +109,26 @@ def _write_simple(one: OriginWork, out: str, settings: TrainSettings) -> dict[st
         built += fit_boosters(one.material, settings.boosting, seeds=seeds, seed=settings.seed)
     log.info("%s: %d baselines and boosters fitted", one.origin, len(built))
     return {each.name: write_bundle(one, each, out) for each in built}
+
+
+def _fitted(
+    work: Sequence[OriginWork], settings: TrainSettings, starts: Starts, *, storage: str, run_name: str
+) -> tuple[TrainSettings, network_candidates.ByOrigin]:
+    """The results of all networks, and the settings without those that diverged: one of them loses no training."""
+    while True:
+        fits = network_candidates.planned(work, settings, starts)
+        try:
+            results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
+        except Diverged as error:
+            lost = next(
+                name for name in settings.networks if re.search(rf"(^|\W){re.escape(name)} \S+ seed ", str(error))
+            )
+            log.warning("%s is no candidate tonight: %s", lost, error)
+            starts.reasons[lost] = f"left out: {error}"
+            left = {name: own for name, own in settings.networks.items() if name != lost}
+            settings, run_name = settings.model_copy(update={"networks": left}), f"{run_name}-without-{lost}"
+        else:
+            return settings, network_candidates.by_origin(work, settings, results)
 
 
 def _below(root: str, bundle: Bundle) -> str:
