@@ -149,8 +149,8 @@ def reduce_runs(starts: Ints, columns: Columns, operations: Mapping[str, np.ufun
     for name, operation in operations.items():
         reduced = operation.reduceat(columns[name][places], begins)
         made[name] = columns[name][starts]
-        if int(reduced.max()) > np.iinfo(made[name].dtype).max or int(reduced.min()) < np.iinfo(made[name].dtype).min:
-            made[name] = made[name].astype(reduced.dtype)
+        if reduced.dtype != made[name].dtype and (reduced.astype(made[name].dtype) != reduced).any():
+            made[name] = made[name].astype(reduced.dtype)  # a sum is beyond the type of its column
         made[name][longer] = reduced
     return made
 

@@ -10,10 +10,15 @@ from ltv_features.ragged import reduce_runs, run_numbers, run_starts
 RULES = {"sum": np.add, "least": np.minimum, "most": np.maximum}
 
 
-@given(st.lists(st.integers(1, 6) | st.just(1) | st.just(1), max_size=60), st.integers(0, 2**32 - 1))
-def test_every_column_is_reduced_over_each_run(lengths: list[int], seed: int) -> None:
+@given(
+    st.lists(st.integers(1, 6) | st.just(1) | st.just(1), max_size=60),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["int64", "int32", "float64", "float32"]),
+)
+def test_every_column_is_reduced_over_each_run(lengths: list[int], seed: int, kind: str) -> None:
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    columns = {name: np.random.default_rng(seed).integers(-100, 100, len(owner)) for name in RULES}
+    drawn = np.random.default_rng(seed)
+    columns = {name: (drawn.uniform(-100, 100, len(owner))).astype(kind) for name in RULES}
     starts = run_starts(owner)
     assert run_numbers(owner).tolist() == (owner + 1).tolist()
     made = reduce_runs(starts, columns, RULES)
