@@ -19,6 +19,7 @@ from ltv_features.tables import Lake
 
 USUAL_DAYS = 7
 FEW_ROWS = 20
+"""A smaller delivery may well name nobody."""
 SHOWN_DAYS = 30
 DAY_SECONDS = 86_400
 Name = tuple[str, str]

@@ -16,7 +16,7 @@ from ltv_features.project import Examples
 from ltv_train import blend, evaluation, gate, uncertainty
 from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
-from ltv_train.config import GateSettings
+from ltv_train.config import BOOSTERS, GateSettings
 from ltv_train.conformal import Correction
 from ltv_train.decided import EVENTS, Decided, decided
 from ltv_train.evaluation import Fold, Measures
@@ -82,7 +82,7 @@ def judge(
     origins, names = run["origins"][:-1], run["candidates"]
     by_activity = run.get("churn") == "no_activity"
     folds = evaluation.load_folds(folder, origins, names, outcomes, known, by_activity=by_activity)
-    members = [name for name in (*blend.BOOSTERS, *run["networks"]) if name in names]
+    members = [name for name in (*BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)
     corrections, folds = corrected(_with_blend(folds, members, scale), scale_minor=scale)

@@ -23,8 +23,6 @@ from ltv_train.predict import open_predictor
 from ltv_train.predictions import Predictions, finished
 
 Floats = npt.NDArray[np.float64]
-BOOSTERS = ("boosting_g", "boosting_e")
-"""Members beside every network of the run."""
 FEW_USERS = 5_000
 _TENTHS, _FIFTHS = 10, 5
 _MANY = 5

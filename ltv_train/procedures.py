@@ -12,10 +12,9 @@ from ltv_features import files
 from ltv_features.digest import digest_of
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_train.bundle import Bundle, load
-from ltv_train.config import TrainSettings
+from ltv_train.config import BOOSTERS, TrainSettings
 
 PROCEDURES = "procedures"
-_BOOSTERS = ("boosting_g", "boosting_e")
 _SHARED = ("min_vocabulary_count", "max_vocabulary", "impute", "outliers")
 
 
@@ -25,14 +24,14 @@ def procedures_of(settings: TrainSettings) -> dict[str, str]:
     space = settings.search
     searched = {space.network: space} if space else {}
     networks = {name: digest_of(own, searched.get(name), shared) for name, own in settings.networks.items()}
-    return networks | dict.fromkeys(_BOOSTERS, digest_of(settings.boosting))
+    return networks | dict.fromkeys(BOOSTERS, digest_of(settings.boosting))
 
 
 def made_by(name: str, bundle: Bundle, run: Mapping[str, Any]) -> dict[str, str]:
     """The digests of the candidate's own procedure, or of a blend's members; empty for what has no settings."""
     names = bundle.config.get("members", [name])
     known: Mapping[str, str] = run.get(PROCEDURES, {})
-    return {name: known[name] for name in names if name in known}
+    return {each: known[each] for each in names if each in known}
 
 
 def served_before(before: Mapping[str, Any] | None, root: str, run: Mapping[str, Any]) -> str | None:

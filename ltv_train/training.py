@@ -114,15 +114,19 @@ def _write_simple(one: OriginWork, out: str, settings: TrainSettings) -> dict[st
 def _fitted(
     work: Sequence[OriginWork], settings: TrainSettings, starts: Starts, *, storage: str, run_name: str
 ) -> tuple[TrainSettings, network_candidates.ByOrigin]:
-    """The results of all networks, and the settings without those that diverged: one of them loses no training."""
+    """The results of all networks, and the settings without those that diverged: one of them loses no training.
+
+    An error names its fit, also when it comes from another process; one that names none is raised again.
+    """
     while True:
         fits = network_candidates.planned(work, settings, starts)
         try:
             results = distributed.run_fits(fits, ray_settings=settings.ray, storage_path=storage, run_name=run_name)
         except Diverged as error:
-            lost = next(
-                name for name in settings.networks if re.search(rf"(^|\W){re.escape(name)} \S+ seed ", str(error))
-            )
+            named = [name for name in settings.networks if re.search(rf"(^|\W){re.escape(name)} \S+ seed ", str(error))]
+            if not named:
+                raise
+            lost = named[0]
             log.warning("%s is no candidate tonight: %s", lost, error)
             starts.reasons[lost] = f"left out: {error}"
             left = {name: own for name, own in settings.networks.items() if name != lost}

@@ -14,10 +14,9 @@ from ltv_features.project import Examples
 from ltv_features.strict import Section, load
 from ltv_train import network
 from ltv_train.baselines import fit_baselines
-from ltv_train.blend import BOOSTERS
 from ltv_train.bundle import Bundle, write
 from ltv_train.checkpoint import FolderKeeper
-from ltv_train.config import RESERVED, NetworkSettings, RecommendSettings, TrainSettings
+from ltv_train.config import BOOSTERS, RESERVED, NetworkSettings, RecommendSettings, TrainSettings
 from ltv_train.fits import FitResult, Place, run_all
 from ltv_train.gate import BASELINE_NAMES, BLEND
 from ltv_train.models import ENCODERS
