@@ -14,14 +14,14 @@ import pyarrow as pa
 from ltv_features import files
 from ltv_features.project import Examples
 from ltv_train import blend, evaluation, gate, uncertainty
+from ltv_train.adjusted import Adjustment
 from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import BOOSTERS, GateSettings
-from ltv_train.conformal import Correction
 from ltv_train.decided import EVENTS, Decided, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.gate import Verdict
-from ltv_train.out_of_fold import corrected
+from ltv_train.out_of_fold import adjusted_folds
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 from ltv_train.segments import Known
@@ -37,8 +37,8 @@ class Backtest:
     """Everything that a report and a promotion need: folds oldest first, measures of every candidate, the verdict.
 
     `decided` is of the newest fold, longest horizon first; `standings` are against the best baseline.
-    `corrections` of intervals by candidate, from all past origins; the folds' own intervals are moved by what users of
-    the other half taught.
+    `adjustments` of chances and intervals by candidate and key, from all past origins; what the folds hold is adjusted
+    by what users of the other half taught.
     """
 
     run: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Backtest:
     verdict: Verdict
     decided: tuple[Decided, ...] = ()
     standings: tuple[Standing, ...] = ()
-    corrections: Mapping[str, Correction] = field(default_factory=dict)
+    adjustments: Mapping[str, Mapping[str, Adjustment]] = field(default_factory=dict)
 
 
 def latest_run(training: str) -> tuple[str, dict[str, Any]]:
@@ -85,7 +85,9 @@ def judge(
     members = [name for name in (*BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
     weights = blend.fit_weights(folds, members, scale_minor=scale)
-    corrections, folds = corrected(_with_blend(folds, members, scale), scale_minor=scale)
+    adjustments, folds = adjusted_folds(
+        _with_blend(folds, members, scale), calibrated=[*members, BLEND], scale_minor=scale
+    )
     horizons = bundle_of(folder, run, run["origins"][-1], names[0]).horizons_days
     measures = [
         row
@@ -95,7 +97,7 @@ def judge(
     ]
     decided = gate.decide(folds, production=production, settings=settings, seed=seed) if folds else None
     verdict = decided or gate.without_folds(BLEND if members else ANCHOR, production=production)
-    made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict, corrections=corrections)
+    made = Backtest(run, horizons, tuple(folds), tuple(measures), weights, verdict, adjustments=adjustments)
     if not folds:
         return made
     standings = uncertainty.standings(folds, verdict.best_baseline, draws=settings.bootstrap, seed=seed)

@@ -100,12 +100,12 @@ def cross_fitted(folds: Sequence[Fold], names: Sequence[str], *, scale_minor: fl
     users = max((len(fold.user_key) for fold in folds), default=0)
     weights = []
     for side in (0, 1):
-        others = [_rows(fold, half != side) for fold, half in zip(folds, halves, strict=True)]
+        others = [fold.take(np.flatnonzero(half != side)) for fold, half in zip(folds, halves, strict=True)]
         weights.append(fit_weights(others, names, scale_minor=scale_minor, users=users))
     made = []
     for fold, half in zip(folds, halves, strict=True):
         order = np.argsort(half, kind="stable")
-        sides = [_rows(fold, half == side).predictions for side in (0, 1)]
+        sides = [fold.take(np.flatnonzero(half == side)).predictions for side in (0, 1)]
         joined = Predictions.concat([combine(parts, w) for parts, w in zip(sides, weights, strict=True)])
         made.append(joined.take(np.argsort(order, kind="stable")))
     return made
@@ -204,9 +204,3 @@ def _weighted(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:
     for part, weight in zip(parts, weights, strict=True):
         total = total + weight * part
     return total
-
-
-def _rows(fold: Fold, keep: npt.NDArray[np.bool_]) -> Fold:
-    rows = np.flatnonzero(keep)
-    parts = {name: said.take(rows) for name, said in fold.predictions.items()}
-    return Fold(fold.origin, fold.user_key[rows], fold.spend[rows], fold.purchased[rows], parts)

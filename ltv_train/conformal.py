@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_features.contract import HIGH, LOW
-from ltv_features.project import Examples
-from ltv_train.predictions import Predictions, Predictor
+from ltv_train.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 CONFORMAL = "conformal"
@@ -89,14 +88,3 @@ def _reach(scores: Floats, level: float) -> float:
         return 0.0
     place = min(len(scores), int(np.ceil((len(scores) + 1) * level)))
     return float(np.sort(scores)[place - 1])
-
-
-class Corrected:
-    """A predictor whose intervals are moved by what its bundle says about them."""
-
-    def __init__(self, predictor: Predictor, correction: Correction, cap: float) -> None:
-        self.predictor, self.correction, self.cap = predictor, correction, cap
-
-    def predict(self, examples: Examples) -> Predictions:
-        """Predictions [B, H]."""
-        return self.correction.applied(self.predictor.predict(examples), cap=self.cap)

@@ -44,6 +44,12 @@ class Fold:
         """[N, H] 0 or 1: who was lost, as `p_churn` foretells it."""
         return 1 - (self.purchased if self.active is None else self.active)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> "Fold":
+        """The fold of the users at `rows`, in that order; who they are is not taken along."""
+        parts = {name: said.take(rows) for name, said in self.predictions.items()}
+        active = None if self.active is None else self.active[rows]
+        return Fold(self.origin, self.user_key[rows], self.spend[rows], self.purchased[rows], parts, active=active)
+
 
 @dataclass(frozen=True)
 class Measures:

@@ -1,42 +1,65 @@
-"""Intervals of past origins, moved by what users of the other half taught, and the correction for what comes next.
+"""Chances and intervals of past origins adjusted by what users of the other half taught, and the same for what is next.
 
-May import: NumPy, blend for its halves, conformal. No Spark, no Ray.
+May import: NumPy, blend for its halves, calibration, conformal. No Spark, no Ray.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from ltv_train import blend, conformal
-from ltv_train.conformal import Correction
+from ltv_train import blend
+from ltv_train.adjusted import Adjustment
+from ltv_train.calibration import CALIBRATION, fit_calibration, would_have_helped
+from ltv_train.conformal import CONFORMAL, Correction, fit_correction
 from ltv_train.evaluation import Fold
 from ltv_train.predictions import Predictions
 
+Adjustments = Mapping[str, Adjustment]
+Fit = Callable[[Sequence[Fold]], Adjustment]
 
-def corrected(folds: Sequence[Fold], *, scale_minor: float) -> tuple[dict[str, Correction], list[Fold]]:
-    """The correction of every candidate's intervals from all folds, and the folds with intervals moved.
 
-    For the folds users are halved by key and each half is moved by what the other half taught, so that the coverage
-    that is reported is of users who did not choose it.
+def adjusted_folds(
+    folds: Sequence[Fold], *, calibrated: Sequence[str], scale_minor: float
+) -> tuple[Mapping[str, Adjustments], list[Fold]]:
+    """By candidate what all folds teach about it, and the folds with what each candidate says adjusted.
+
+    Chances are corrected of the candidates in `calibrated` alone: what a plain formula says is what its name says. For
+    the folds users are halved by key and each half is adjusted by what the other half taught, so that what is reported
+    is of users who did not choose it.
     """
-    if not folds:
-        return {}, []
-    keys = np.concatenate([fold.user_key for fold in folds])
-    spend = np.concatenate([fold.spend for fold in folds])
-    side, ends = blend.half_of(keys), np.cumsum([0, *(len(fold.user_key) for fold in folds)])
-    whole, made = {}, [dict(fold.predictions) for fold in folds]
-    for name in folds[0].predictions:
-        said = Predictions.concat([fold.predictions[name] for fold in folds])
-        if not said.low.shape[1]:
-            continue
-        whole[name] = conformal.fit_correction(said, spend, keys, scale_minor=scale_minor)
-        halves = [np.flatnonzero(side == half) for half in (0, 1)]
-        parts = []
-        for mine, others in (halves, halves[::-1]):
-            taught = conformal.fit_correction(said.take(others), spend[others], keys[others], scale_minor=scale_minor)
-            parts.append(taught.applied(said.take(mine)))
-        moved = Predictions.concat(parts).take(np.argsort(np.concatenate(halves), kind="stable"))
-        for number, predictions in enumerate(made):
-            predictions[name] = moved.take(np.arange(ends[number], ends[number + 1]))
-    return whole, [replace(fold, predictions=said) for fold, said in zip(folds, made, strict=True)]
+    whole: dict[str, dict[str, Adjustment]] = {}
+    made = list(folds)
+    for name in folds[0].predictions if folds else ():
+        fits: dict[str, Fit] = {}
+        if name in calibrated and would_have_helped(folds, name):
+            fits[CALIBRATION] = partial(fit_calibration, name=name)
+        if folds[0].predictions[name].low.shape[1]:
+            fits[CONFORMAL] = partial(_intervals, name=name, scale_minor=scale_minor)
+        whole[name] = {}
+        for key, fit in fits.items():  # intervals are moved of chances that are corrected already
+            whole[name][key] = fit(made)
+            made = _by_the_other_half(made, name, fit)
+    return whole, made
+
+
+def _intervals(folds: Sequence[Fold], name: str, scale_minor: float) -> Correction:
+    said = Predictions.concat([fold.predictions[name] for fold in folds])
+    spend, keys = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("spend", "user_key"))
+    return fit_correction(said, spend, keys, scale_minor=scale_minor)
+
+
+def _by_the_other_half(folds: Sequence[Fold], name: str, fit: Fit) -> list[Fold]:
+    """The folds with what `name` says of each half of the users adjusted by what the other half taught."""
+    halves = [[np.flatnonzero(blend.half_of(fold.user_key) == side) for fold in folds] for side in (0, 1)]
+    parts = [
+        [taught.applied(fold.predictions[name].take(rows)) for fold, rows in zip(folds, mine, strict=True)]
+        for mine, others in (halves, halves[::-1])
+        for taught in [fit([fold.take(rows) for fold, rows in zip(folds, others, strict=True)])]
+    ]
+    made = []
+    for fold, first, second, *said in zip(folds, *halves, *parts, strict=True):
+        joined = Predictions.concat(said).take(np.argsort(np.concatenate([first, second]), kind="stable"))
+        made.append(replace(fold, predictions={**fold.predictions, name: joined}))
+    return made

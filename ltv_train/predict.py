@@ -14,8 +14,8 @@ from ltv_features.aggregates import NAMES
 from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import BundleRefused
 from ltv_features.project import TOKEN_TYPES, Examples
+from ltv_train.adjusted import adjusted
 from ltv_train.bundle import Bundle, load
-from ltv_train.conformal import CONFORMAL, Corrected, Correction
 from ltv_train.predictions import Predictions, Predictor
 
 KINDS = {
@@ -31,17 +31,14 @@ KINDS = {
 
 
 def open_predictor(bundle: Bundle) -> Predictor:
-    """The bundle as something that can be asked, its intervals moved as it says.
+    """The bundle as something that can be asked, adjusted as it says.
 
     Raises BundleRefused on a kind that this code does not know, and where a file does not hold what the kind needs.
     """
     if bundle.kind not in KINDS:
         raise BundleRefused(f"bundle {bundle.path}: kind {bundle.kind!r}; known: {', '.join(KINDS)}")
     try:
-        predictor: Predictor = importlib.import_module(KINDS[bundle.kind]).load_predictor(bundle)
-        if CONFORMAL in bundle.config:
-            cap = float(bundle.config.get("cap_minor", np.inf))
-            predictor = Corrected(predictor, Correction.from_dict(bundle.config[CONFORMAL]), cap)
+        predictor = adjusted(importlib.import_module(KINDS[bundle.kind]).load_predictor(bundle), bundle.config)
         predictor.predict(_somebody())  # what a file lacks may be missed only when it is asked for
         return predictor
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

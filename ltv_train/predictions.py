@@ -126,7 +126,7 @@ def finished(
     mean, median, low, high = (np.maximum.accumulate(np.clip(v, 0.0, cap), axis=1) for v in (mean, median, low, high))
     p = np.maximum.accumulate(np.clip(p_purchase, 0.0, 1.0), axis=1)
     if not literal:
-        median, low = np.where(p < 0.5, 0.0, median), np.where(p < 1 - LOW, 0.0, low)
+        median, low = emptied_where_unlikely(p, median, low)
     churn = 1.0 - np.maximum(p, np.maximum.accumulate(np.clip(active, 0.0, 1.0), axis=1))
     low, high = np.minimum(low, median), np.maximum(high, median)
     named = [
@@ -134,6 +134,12 @@ def finished(
         for said, most in ((named_mean, cap), (named_purchase, 1.0))
     ]
     return Predictions(mean, median, p, churn, low, high, named[0], named[1], order_minor)
+
+
+def emptied_where_unlikely(p_purchase: Floats, median: Floats, low: Floats) -> tuple[Floats, Floats]:
+    """Median and low, 0 where P(purchase) says that they are: not buying is likelier than 1/2, likelier than LOW."""
+    keep = p_purchase[:, : low.shape[1]]
+    return np.where(p_purchase < 0.5, 0.0, median), np.where(keep < 1 - LOW, 0.0, low)
 
 
 def quantiles_of(mean: Floats, p_purchase: Floats, level: float) -> Floats:

@@ -16,7 +16,6 @@ from ltv_train.backtest import Backtest
 from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
-from ltv_train.conformal import CONFORMAL
 from ltv_train.money import Money
 from ltv_train.procedures import PROCEDURES, made_by
 from ltv_train.report import Section
@@ -61,7 +60,7 @@ def judged(
 
 
 def install(folder: str, made: Backtest, parent: str) -> Bundle | None:
-    """The refitted winner with the correction of its intervals and what it was made by, below `parent`; None where
+    """The refitted winner with what past origins taught about it and what it was made by, below `parent`; None where
     production stays.
     """
     if made.verdict.promoted is None:
@@ -69,7 +68,7 @@ def install(folder: str, made: Backtest, parent: str) -> Bundle | None:
     origin = made.run["origins"][-1]
     name = made.verdict.promoted
     winner = backtest.candidate(folder, made, origin, name, files.join(folder, "blends"))
-    facts: dict[str, Any] = {CONFORMAL: made.corrections[name].to_dict()} if name in made.corrections else {}
+    facts: dict[str, Any] = {key: each.to_dict() for key, each in made.adjustments.get(name, {}).items()}
     if known := made_by(name, winner, made.run):
         facts[PROCEDURES] = known
     return amended(winner, parent, facts) if facts else copy(winner, Path(parent))

@@ -8,12 +8,13 @@ import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
+from ltv_train.adjusted import Adjusted
 from ltv_train.blend import Blend, BlendWeights
 from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Material
 from ltv_train.config import BoostingSettings
-from ltv_train.conformal import Corrected, Correction
+from ltv_train.conformal import Correction
 from ltv_train.network import NetworkPredictor
 from ltv_train.predictions import Predictions, Predictor
 from tests.value_world import HORIZONS, some_material
@@ -52,10 +53,11 @@ def blended(**members: tuple[Predictor, float]) -> Blend:
     return made
 
 
-def installed(predictor: Predictor) -> Corrected:
+def installed(predictor: Predictor) -> Adjusted:
     """As `evaluate` installs it: inside a correction of intervals, which here moves nothing."""
     nothing = ((0.0,),) * len(HORIZONS)
-    return Corrected(predictor, Correction(1_000.0, ((),) * len(HORIZONS), nothing, nothing, 500), np.inf)
+    moves_nothing = Correction(1_000.0, ((),) * len(HORIZONS), nothing, nothing, 500)
+    return Adjusted(predictor, [moves_nothing], np.inf)
 
 
 def column(examples: Examples, name: str) -> Floats:

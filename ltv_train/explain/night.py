@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
+from ltv_train.adjusted import unadjusted
 from ltv_train.blend import Blend
 from ltv_train.config import ExplainSettings
-from ltv_train.conformal import Corrected
 from ltv_train.explain.contributions import Contributions, combined, contributions
 from ltv_train.explain.importance import Importance, Part, importance, parts_of_examples
 from ltv_train.explain.occlusion import Effect, effects_of, groups_of, without
@@ -162,8 +162,8 @@ def sample(users: int, most: int) -> Ints:
 
 
 def members_of(name: str, predictor: Predictor) -> dict[str, tuple[Predictor, float]]:
-    """The models that speak in a predictor, with the weight of each in the mean; corrected intervals change no mean."""
-    inner = predictor.predictor if isinstance(predictor, Corrected) else predictor
+    """The models that speak in a predictor, with the weight of each in the mean."""
+    inner = unadjusted(predictor)
     if isinstance(inner, Blend):
         return {
             member: (inner.members[member], weight)

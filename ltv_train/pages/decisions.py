@@ -1,10 +1,12 @@
 """Purchase and churn: are the probabilities true, and what comes of deciding by them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ltv_train import plots
+from ltv_train.calibration import CALIBRATION
 from ltv_train.decided import HALF, Decided
 from ltv_train.metrics.classification import Decisions
 from ltv_train.pages.story import Story
@@ -29,8 +31,22 @@ def purchase_and_churn(story: Story) -> list[Section]:
     made = []
     for event in dict.fromkeys(each.event for each in story.backtest.decided):
         told = [each for each in story.backtest.decided if each.event == event]
-        made.append(decisions_section(told, story.name, story.compared))
+        section = decisions_section(told, story.name, story.compared)
+        made.append(replace(section, lines=[*section.lines, _about_calibration(story)]))
     return made
+
+
+def _about_calibration(story: Story) -> str:
+    """Whether the chances of the candidate of the page are corrected, and why."""
+    if CALIBRATION in story.backtest.adjustments.get(story.name, {}):
+        return (
+            f"The chances of {story.name} are corrected (Platt scaling): a correction learned at the origins before "
+            "lowered the log loss at each of the two newest."
+        )
+    return (
+        f"The chances of {story.name} stand as it says them: a correction (Platt scaling) is made only where it would "
+        "have lowered the log loss at each of the two newest origins, and never of a plain formula's."
+    )
 
 
 def decisions_section(told: Sequence[Decided], name: str, compared: Sequence[str]) -> Section:

@@ -64,7 +64,7 @@ def test_the_verdict_names_a_candidate_that_beats_the_best_baseline(judged: Back
 def test_intervals_are_moved_by_past_origins_and_the_installed_bundle_says_how(
     folder: Path, judged: Backtest, tmp_path: Path
 ) -> None:
-    assert set(judged.corrections) == {*CANDIDATES, "blend"}
+    assert set(judged.adjustments) == {*CANDIDATES, "blend"}
     for fold in judged.folds:
         for name in ("anchor", "linear_rfm", "blend"):
             said = fold.predictions.get(name)

@@ -1,0 +1,128 @@
+"""Chances held against what happened, and corrected where past origins show that a correction would have helped.
+
+Platt, "Probabilistic Outputs for Support Vector Machines" (1999): the logit of a chance becomes an intercept plus a
+slope times itself, both fitted by likelihood against his smoothed targets. Chances of a model that learned of many past
+days are often too sure; but a shop that changes moves them for reasons that the past does not teach, so a correction
+that would not have lowered the log loss at each of the two newest origins, fitted on those before, is not adopted.
+May import: NumPy, SciPy, evaluation for its folds, predictions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from ltv_train.evaluation import Fold
+from ltv_train.predictions import Predictions, emptied_where_unlikely
+
+Floats = npt.NDArray[np.float64]
+Line = tuple[float, float]
+"""Intercept and slope."""
+CALIBRATION = "calibration"
+"""Where a bundle's configuration holds it."""
+AS_IT_WAS: Line = (0.0, 1.0)
+_JUDGED = 2
+"""So many newest origins must all gain; each needs another one before it."""
+_MIN_P = 1e-6
+_BOUNDS = ((-5.0, 5.0), (0.1, 10.0))
+"""Of intercept and slope: the order of customers stays, and no chance is thrown to the other end."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """By cumulative horizon a line for the chance to buy, and one for that to be active where churn is told apart from
+    it (else none); `users` by whom it was learned."""
+
+    purchase: tuple[Line, ...]
+    active: tuple[Line, ...]
+    users: int
+
+    def applied(self, said: Predictions, *, cap: float = np.inf) -> Predictions:
+        """The predictions with chances corrected: still rising with the horizon, a purchase still an activity."""
+        p = _moved(said.p_purchase, self.purchase)
+        active = np.maximum(p, _moved(1.0 - said.p_churn, self.active)) if self.active else p
+        median, low = emptied_where_unlikely(p, said.median, said.low)
+        return replace(said, p_purchase=p, p_churn=1.0 - active, median=median, low=low)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        lines = {name: [list(line) for line in getattr(self, name)] for name in ("purchase", "active")}
+        return {"users": self.users, **lines}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Calibration":
+        """The calibration that `to_dict` wrote."""
+        lines = {
+            name: tuple((float(intercept), float(slope)) for intercept, slope in values[name])
+            for name in ("purchase", "active")
+        }
+        return Calibration(**lines, users=int(values["users"]))
+
+
+def fit_calibration(folds: Sequence[Fold], name: str) -> Calibration:
+    """The lines by which what candidate `name` said at these past origins would have been most likely."""
+    said = Predictions.concat([fold.predictions[name] for fold in folds])
+    bought = np.concatenate([fold.purchased for fold in folds])
+    active: tuple[Line, ...] = ()
+    if folds[0].active is not None:
+        active = _lines(1.0 - said.p_churn, 1.0 - np.concatenate([fold.churned for fold in folds]))
+    users = len(np.unique(np.concatenate([fold.user_key for fold in folds])))
+    return Calibration(_lines(said.p_purchase, bought), active, users)
+
+
+def would_have_helped(folds: Sequence[Fold], name: str) -> bool:
+    """Whether lines fitted on the origins before lower the log loss at each of the newest two; False with too few."""
+    if len(folds) <= _JUDGED:
+        return False
+    for newest in range(len(folds) - _JUDGED, len(folds)):
+        fold, taught = folds[newest], fit_calibration(folds[:newest], name)
+        said = fold.predictions[name]
+        if _log_loss(fold, taught.applied(said)) >= _log_loss(fold, said):
+            return False
+    return True
+
+
+def _log_loss(fold: Fold, said: Predictions) -> float:
+    """Mean over customers, horizons and, where it is an event of its own, churn."""
+    pairs = [(fold.purchased, said.p_purchase)]
+    if fold.active is not None:
+        pairs.append((fold.churned, said.p_churn))
+    losses = []
+    for happened, chance in pairs:
+        p = np.clip(chance, _MIN_P, 1 - _MIN_P)
+        losses.append(-np.mean(happened * np.log(p) + (1 - happened) * np.log1p(-p)))
+    return float(np.mean(losses))
+
+
+def _lines(chance: Floats, happened: Floats) -> tuple[Line, ...]:
+    return tuple(_line(chance[:, h], happened[:, h]) for h in range(chance.shape[1]))
+
+
+def _line(chance: Floats, happened: Floats) -> Line:
+    """The most likely line; as it was where all or none had the event."""
+    yes = float(happened.sum())
+    no = len(happened) - yes
+    if not (yes and no):
+        return AS_IT_WAS
+    logit = _logit(chance)
+    target = np.where(happened > 0, (yes + 1) / (yes + 2), 1 / (no + 2))
+
+    def surprise(line: Floats) -> tuple[float, Floats]:
+        score = line[0] + line[1] * logit
+        wrong = (special.expit(score) - target) / len(target)
+        return float(np.mean(np.logaddexp(0.0, score) - target * score)), np.array([wrong.sum(), wrong @ logit])
+
+    found = optimize.minimize(surprise, AS_IT_WAS, jac=True, method="L-BFGS-B", bounds=_BOUNDS).x
+    return float(found[0]), float(found[1])
+
+
+def _moved(chance: Floats, lines: Sequence[Line]) -> Floats:
+    intercept, slope = np.asarray(lines).T
+    return np.maximum.accumulate(special.expit(intercept + slope * _logit(chance)), axis=1)
+
+
+def _logit(chance: Floats) -> Floats:
+    return np.asarray(special.logit(np.clip(chance, _MIN_P, 1 - _MIN_P)))
