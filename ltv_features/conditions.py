@@ -90,6 +90,15 @@ def is_of(*types: str) -> Column:
     return F.col("event_type").isin(*types)
 
 
+def out_of_range(limits: Limits) -> Column:
+    return (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(LATEST).cast("timestamp"))
+
+
+def in_another_unit(limits: Limits) -> Column:
+    """A number that is a time of this age, but not in the unit in which the source says that it counts."""
+    return F.col("_counts_time") & (F.col("event_ts").isNull() | out_of_range(limits))
+
+
 def in_future(limits: Limits) -> Column | None:
     if limits.history:
         return None

@@ -1,8 +1,8 @@
 """What a file of JSON lines holds, read without Spark: its keys, how many rows, and which lines Spark would misread.
 
 Lines that are not JSON are refused row by row, later; so are those that say a key twice, of which Spark would take the
-last, that hold half a sign (a lone surrogate), which it would make a question mark, and that give an id as a number
-like 1e21, whose last digits were lost before it was written.
+last, that hold half a sign (a lone surrogate), which it would make a question mark, that give an id as a number like
+1e21, whose last digits were lost before it was written, and that are longer than any event is.
 """
 
 import json
@@ -13,6 +13,8 @@ from typing import Any
 
 MOST_MISREAD, LONGEST_LINE = 100, 4_096
 """Lines of one file that may be misread, and as many signs of each as are kept."""
+MOST_SIGNS = 1 << 24
+"""Of one line."""
 _MAY_BE_HALF, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]")
 _EXACT = 2**53
 """Up to here a float tells every whole number from the next."""
@@ -57,6 +59,8 @@ def objects_in(stream: Iterable[str], ids: Collection[str] = ()) -> Objects:
 
 def _object(line: str, ids: Collection[str]) -> tuple[dict[str, Any], str]:
     """The line as an object, empty where it is none, and what Spark would misread in it, in words; empty if nothing."""
+    if len(line) > MOST_SIGNS:
+        return {}, f"holds {len(line):,} signs, more than the {MOST_SIGNS:,} of the longest event"
     twice: list[str] = []
 
     def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ltv_features.conditions import COLUMN_OF, MONEY_TYPES, TYPES_WITH, Limits
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.last_known import with_last_known
-from ltv_features.parsing import instant, is_given, quoted, whole_number, words
+from ltv_features.parsing import counts_time, instant, is_given, quoted, respelt, whole_number, words
 from ltv_features.sources import EventMapping
 
 
@@ -105,6 +105,8 @@ def with_facts(rows: DataFrame, mapping: EventMapping, read: Reader, known: Data
     facts["rating"] = read(columns.rating, whole_number).cast("bigint")
     facts["dwell_seconds"] = read(columns.dwell_seconds, whole_number).cast("bigint")
     facts["_said_type"] = _said_type(mapping, read)
+    facts["_counts_time"] = read(columns.time, counts_time)
+    facts["_respelt"] = F.col("_composed") | read(columns.user, respelt)
     facts |= _given(mapping, read)
     with_all = with_last_known(rows.withColumns(facts), mapping.blank.last_known, known)
     for fact, constant in mapping.blank.fill.model_dump(exclude_none=True, exclude={"amount"}).items():

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ltv_features.columns import root_of
-from ltv_features.composed import with_composed_ids
+from ltv_features.composed import COMPOSED, with_composed_ids
 from ltv_features.contract import RAW_EXTRA
 from ltv_features.delivery import CORRUPT
 from ltv_features.errors import ContractBroken
@@ -19,16 +19,19 @@ from ltv_features.parsing import quoted
 
 
 def packed(raw: DataFrame, mapped: Iterable[str] = (), ids: Iterable[str | None] = ()) -> DataFrame:
-    """Own columns as `_own`, what `mapped` paths lead to as `_nested`, beside `_corrupt` and RAW_EXTRA; ids in NFC."""
+    """Own columns as `_own`, what `mapped` paths lead to as `_nested`, beside `_corrupt` and RAW_EXTRA; ids in NFC.
+
+    `_composed` says of a row that its ids were not in NFC before.
+    """
     extra = [column.name for column in RAW_EXTRA]
     rows = with_composed_ids(_unfolded(raw, mapped), ids)
     own = [name for name in raw.columns if name not in (*extra, CORRUPT)]
-    nested = [name for name in rows.columns if name not in raw.columns]
+    nested = [name for name in rows.columns if name not in (*raw.columns, COMPOSED)]
     corrupt = F.col(CORRUPT) if CORRUPT in raw.columns else F.lit(None).cast("string")
     structs = [
         F.struct(*map(quoted, names)).alias(group) for group, names in (("_own", own), ("_nested", nested)) if names
     ]
-    return rows.select(*structs, corrupt.alias(CORRUPT), *extra)
+    return rows.select(*structs, corrupt.alias(CORRUPT), COMPOSED, *extra)
 
 
 def _unfolded(raw: DataFrame, mapped: Iterable[str]) -> DataFrame:

@@ -5,6 +5,8 @@ and refused by `rules`. All functions are native Spark expressions; `kind` is th
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -18,6 +20,8 @@ _ISO_WITH_OFFSET = r"^\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|
 _DIGITS, _MICROS_DIGITS = 15, 16
 """Of whole units at most: of any number, and of a count of microseconds since 1970."""
 _MINOR_DIGITS = 17
+_PLAUSIBLE = (946_684_800, 7_258_118_400)
+"""Seconds since 1970 of 2000 and of 2200."""
 
 
 def quoted(name: str) -> str:
@@ -103,6 +107,25 @@ def instant(column: Column, kind: T.DataType, *, formats: Sequence[str], zone: s
         return F.coalesce(*counted) if counted else F.lit(None).cast("timestamp")
     trimmed = F.btrim(column, F.lit(BLANKS))
     return F.coalesce(*[_read(trimmed, kind, word, zone) for word in formats or ("iso",)])
+
+
+def counts_time(column: Column, kind: T.DataType) -> Column:
+    """Whether a whole number would be an instant from 2000 to 2200 in seconds, milliseconds or microseconds since 1970.
+
+    No number is so in two of them, and no date written as digits alone is so in any.
+    """
+    if isinstance(kind, T.TimestampType | T.DateType):
+        return F.lit(False)
+    count = whole_number(column, kind, _MICROS_DIGITS)
+    ranges = [count.between(*(second * 1_000_000 // micros for second in _PLAUSIBLE)) for micros in EPOCHS.values()]
+    return F.coalesce(reduce(or_, ranges), F.lit(False))
+
+
+def respelt(column: Column, kind: T.DataType) -> Column:
+    """Whether text has blanks around it, which an id loses."""
+    if not isinstance(kind, T.StringType):
+        return F.lit(False)
+    return F.coalesce(words(column, kind) != column, F.lit(False))
 
 
 def _read(text: Column, kind: T.DataType, pattern: str, zone: str) -> Column:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from ltv_features.as_of import midnight
 from ltv_features.config import IngestSettings
 from ltv_features.contract import QUALITY
+from ltv_features.rules import UNIT_MISTAKEN
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -21,6 +22,8 @@ USUAL_DAYS = 7
 FEW_ROWS = 20
 """A smaller delivery may well name nobody."""
 SHOWN_DAYS = 30
+UNIT_SHARE = 0.2
+"""A clerk mistypes a time, a program mistakes its unit: so much of `max_bad_share`, 1 % by default, is one's."""
 DAY_SECONDS = 86_400
 Name = tuple[str, str]
 """Source and kind."""
@@ -206,14 +209,23 @@ def _instant(micros: int) -> datetime:
 
 
 def too_bad(each: Delivered, limit: float) -> list[str]:
-    """In words, that a larger share than the limit was refused; empty where it was not."""
+    """In words, that a larger share than the limit was refused, or a fifth of it for a mistaken unit of time; empty
+    where neither was.
+    """
+    rows = each.rows_in - each.anonymous
+    mistaken = each.refused.get(UNIT_MISTAKEN, 0) / rows if rows else 0.0
     if each.bad_share <= limit:
-        return []
+        if mistaken <= limit * UNIT_SHARE:
+            return []
+        return [
+            f"source {each.name!r}: expected times in the unit that time_formats says, actual {mistaken:.1%} of {rows} "
+            f"rows in another ({UNIT_MISTAKEN})"
+        ]
     top = sorted(each.refused.items(), key=lambda one: (-one[1], one[0]))[:5]
     beside = f", {each.anonymous} without a customer aside" if each.anonymous else ""
     return [
         f"source {each.name!r}: expected at most {limit:.1%} refused rows, actual {each.bad_share:.1%} "
-        f"of {each.rows_in - each.anonymous} rows{beside} ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
+        f"of {rows} rows{beside} ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
     ]
 
 

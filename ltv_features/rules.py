@@ -12,7 +12,6 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from ltv_features.conditions import (
-    LATEST,
     MAX_ID_LENGTH,
     MAX_QUANTITY,
     MONEY_TYPES,
@@ -23,6 +22,7 @@ from ltv_features.conditions import (
     any_id,
     blank,
     filled,
+    in_another_unit,
     in_future,
     is_of,
     larger_than_any,
@@ -30,6 +30,7 @@ from ltv_features.conditions import (
     negative,
     no_item,
     no_quantity,
+    out_of_range,
     structure,
     taken,
     too_late,
@@ -55,6 +56,9 @@ class Rule:
     severity: Literal["error", "wish", "note"] = "error"
 
 
+UNIT_MISTAKEN = "time_unit_mistaken"
+"""The reason of which few rows are enough to hold a night: see `quality.too_bad`."""
+
 ERRORS: tuple[Rule, ...] = (
     Rule(
         "row_corrupt",
@@ -70,14 +74,13 @@ ERRORS: tuple[Rule, ...] = (
         "event_type_unknown", lambda limits: F.col("event_type").isNull(), "the event type is not mapped to a known one"
     ),
     Rule("time_missing", lambda limits: ~F.col("_given_event_ts"), "no time"),
-    Rule("time_unreadable", unreadable("event_ts"), "no configured format reads the time"),
     Rule(
-        "time_out_of_range",
-        lambda limits: (
-            (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(LATEST).cast("timestamp"))
-        ),
-        "before ingest.earliest_date or after 2200: a unit mistake?",
+        UNIT_MISTAKEN,
+        in_another_unit,
+        "seconds, milliseconds or microseconds since 1970, but not what time_formats says",
     ),
+    Rule("time_unreadable", unreadable("event_ts"), "no configured format reads the time"),
+    Rule("time_out_of_range", out_of_range, "before ingest.earliest_date or after 2200"),
     Rule("time_in_future", in_future, "later than the landing plus ingest.future_skew_days"),
     Rule("time_too_late", too_late, "more than ingest.lateness_days before the landing, and no history"),
     Rule("item_missing", no_item, "no item"),
@@ -123,6 +126,12 @@ WISHES = (
 )
 _TAKEN = ("quantity", "item", "currency", "rating", "dwell_seconds")
 NOTES = (
+    Rule(
+        "id_respelt",
+        lambda limits: F.col("_respelt"),
+        "an id had blanks around it, or came in another form of Unicode: all spellings are one",
+        "note",
+    ),
     Rule("late", late, "it came later than a day after it happened; nights since then are restated", "note"),
     *(Rule(f"{fact}_capped", above(fact, "cap"), "set to the shop's own limit", "note") for fact in _CAPPED),
     *(Rule(f"{fact}_filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),

@@ -45,9 +45,9 @@ def folder_of(info: ValidationInfo) -> Path | None:
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, strict types, no unknown keys."""
+    """Base of every section: frozen, strict types, finite numbers, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def wrong(self) -> Iterator[str]:
         """What does not go together in this section, a sentence each; asked when every field is right by itself."""

@@ -142,3 +142,12 @@ def test_odd_rows_of_structured_formats_end_by_themselves_and_add_up(shop: Shop)
     assert raw[0]["raw"] == TWICE.decode().strip()
     items = dict(shop.column("items", "item_id", "category_no"))
     assert items["in no catalogue"] == 0
+
+
+@pytest.mark.slow
+def test_a_line_of_a_hundred_megabytes_is_refused_and_its_neighbours_live(shop: Shop) -> None:
+    giant = json.dumps(GOOD | {"bill": "b9", "note": 100_000_000 * "x"}) + "\n"
+    deliver(shop, "lines", "giant.jsonl", giant.encode() + as_lines(GOOD | {"bill": "b10"}))
+    assert shop.run() == {"lines": (2, 1, {"quarantined": 1})}
+    told = shop.lake.read("quarantine").where("reason = 'row_corrupt' and length(raw) > 4000").select("raw").collect()
+    assert [row["raw"][:8] for row in told] == [giant[:8]]

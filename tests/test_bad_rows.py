@@ -97,7 +97,9 @@ CATALOGUE = (
     bad("B18 1970", "time_out_of_range", when="1970-01-01 00:00:00"),
     bad("B18 year 1", "time_out_of_range", when="0001-01-01 00:00:00"),
     bad("B18 year 9999", "time_out_of_range", when="9999-01-01 00:00:00"),
-    bad("B18 seconds", "time_unreadable", when="1767312000"),
+    bad("B18 seconds", "time_unit_mistaken", when="1767312000"),
+    bad("B18 milliseconds", "time_unit_mistaken", when="1767312000000"),
+    bad("B18 a number of no unit", "time_unreadable", when="17673120000"),
     bad("B19 no such day", "time_unreadable", when="2026-02-30 00:00:00"),
     bad("B19 24:00", "time_unreadable", when="2026-01-02 24:00:00"),
     bad("B19 missing", "time_missing", when=""),
@@ -164,6 +166,13 @@ def test_the_rows_add_up(shop: Watched) -> None:
     rest = {"anonymous": counts[ANONYMOUS], "duplicates": counts[DUPLICATE]}
     rest["quarantined"] = len(CATALOGUE) - sum(counts.values())
     assert shop.hops["log"] == (len(CATALOGUE), counts[EVENT], rest)
+
+
+def test_ids_that_were_brought_into_one_spelling_are_counted(shop: Watched) -> None:
+    noted = shop.lake.read("quality").where("source = 'log'").select("noted").first()
+    assert noted is not None
+    changed = ("B2 trailing blank", "B2 decomposed", "B7 tab")
+    assert noted["noted"]["id_respelt"] == sum(case.number in changed for case in CATALOGUE)
 
 
 def test_an_id_has_one_spelling_and_nothing_in_it_is_obeyed(shop: Watched) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from jobs.__main__ import main as jobs_main
 from jobs._entry import Settings, flags
+from ltv_features.errors import ConfigError
 from ltv_features.strict import load
 from tests.test_commands import GOOD
 
@@ -41,6 +42,13 @@ def test_a_password_in_a_configuration_is_not_repeated_by_what_is_said_about_it(
     said = capsys.readouterr()
     assert told in said.err
     assert "hunter2" not in said.err + said.out + caplog.text
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+def test_a_number_without_an_end_is_no_setting(tmp_path, number):
+    (tmp_path / "shop.toml").write_text(f"{GOOD}\n[train.networks.lstm]\nlearning_rate = {number}\n")
+    with pytest.raises(ConfigError, match="learning_rate: Input should be a finite number"):
+        load(tmp_path / "shop.toml", Settings)
 
 
 def test_what_the_environment_holds_is_never_put_into_a_configuration(tmp_path, monkeypatch):

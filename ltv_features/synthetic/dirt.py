@@ -50,6 +50,7 @@ DIRT: tuple[Dirt, ...] = (
     Dirt("event_type_unknown", "type", "teleport"),
     Dirt("time_missing", "time"),
     Dirt("time_unreadable", "time", "yesterday"),
+    Dirt("time_unit_mistaken", "time", "1767312000"),
     Dirt("time_out_of_range", "time", "1970-01-01"),
     Dirt("time_in_future", "time", "2150-01-01"),
     Dirt("time_too_late", "time", "2001-06-01"),

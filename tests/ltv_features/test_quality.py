@@ -43,6 +43,17 @@ def test_a_delivery_leaves_counts_shares_and_times(lake: Lake, tmp_path: Path) -
     assert lake.version("quality") == version
 
 
+def test_a_mistaken_unit_holds_a_night_from_a_fifth_of_the_limit_on() -> None:
+    few, many = (
+        Delivered("log", 0, rows_in=1_010, anonymous=10, bad_share=0.02, refused={"time_unit_mistaken": rows})
+        for rows in (10, 11)
+    )
+    assert quality.too_bad(few, 0.05) == []
+    (told,) = quality.too_bad(many, 0.05)
+    assert "actual 1.1% of 1000 rows in another (time_unit_mistaken)" in told
+    assert quality.too_bad(many, 1.0) == []  # whoever lets every share pass lets this one pass
+
+
 @pytest.mark.slow
 def test_a_source_that_keeps_silent_while_others_deliver_is_said(
     lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -116,11 +116,34 @@ def test_each_rule_refuses_what_it_names_and_only_that(spark: SparkSession) -> N
     assert found == [[rule] for rule, _ in BAD]
 
 
+@pytest.mark.parametrize(
+    ("formats", "good", "mistaken"),
+    [
+        (["epoch_seconds"], "1767607200", ["1767607200000", "1767607200000000"]),
+        (["epoch_millis"], "1767607200000", ["1767607200", "1767607200000000"]),
+        (["epoch_micros"], "1767607200000000", ["1767607200", "1767607200000"]),
+        (["yyyyMMddHHmmss"], "20260105100000", ["1767607200"]),
+    ],
+)
+def test_a_count_in_another_unit_is_told_by_its_magnitude(
+    spark: SparkSession, formats: list[str], good: str, mistaken: list[str]
+) -> None:
+    mapping = EventMapping(columns=COLUMNS, time_formats=formats)
+    rows = [{**GOOD, "_corrupt": None, "when": when} for when in (good, *mistaken, "7")]
+    found = [row["_rules"] for row in checked(spark, rows, mapping)]
+    assert found[0] == []
+    assert [reasons[0] for reasons in found[1:-1]] == ["time_unit_mistaken"] * len(mistaken)
+    assert found[-1][0] in ("time_out_of_range", "time_unreadable")
+
+
 def test_every_rule_is_shown_to_refuse_something() -> None:
     wanted = {f"{fact}_missing" for fact in ("order", "promotion", "quantity", "rating", "dwell")}
-    assert {rule for rule, _ in BAD} | wanted | {"amount_sign", "amount_zero", "id_structure"} == {
-        rule.id for rule in ERRORS
-    }
+    assert {rule for rule, _ in BAD} | wanted | {
+        "amount_sign",
+        "amount_zero",
+        "id_structure",
+        "time_unit_mistaken",
+    } == {rule.id for rule in ERRORS}
 
 
 def test_a_row_without_faults_passes_and_arrives_in_the_contracts_units(spark: SparkSession) -> None:
