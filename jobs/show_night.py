@@ -7,6 +7,7 @@ from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
 from ltv_train.report import number
 from ltv_train.score import nights, outcomes
+from ltv_train.uncertainty import Interval
 
 NEEDS_SPARK = True
 
@@ -26,11 +27,11 @@ def main(run: Run) -> None:
     if lake.exists(OUTCOMES.name):
         happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(last)).collect()]
         print("\n  users with an order before the night, of whom every candidate spoke:")
-        print("  what happened    days    Gini  Spearman  MAE (median)  top decile")
-        for one in outcomes.measured(happened):
-            ranks = f"{number(one.gini, '>8.4f')}  {number(one.spearman, '>8.4f')}"
-            ranks += f"  {one.mae:>12.2f}  {one.top_decile_capture:>10.1%}"
-            print(f"  {one.candidate:<16}{one.horizon_days:>5}{ranks}")
+        print("  what happened    days    Gini [90 %]              Spearman  MAE of the median [90 %]  top decile")
+        for one, sure in outcomes.with_intervals(happened):
+            gini, error = _with_ends(sure.gini, ".4f"), _with_ends(sure.mae, ".2f")
+            ranks = f"{gini:<24}{number(one.spearman, '>9.4f')}  {error:<25}{one.top_decile_capture:>9.1%}"
+            print(f"  {one.candidate:<16}{one.horizon_days:>5}  {ranks}")
     told = files.join(root, "training", night, "recommender", "recommender.json")
     if files.exists(told):
         print("\n  next basket         Recall@20   NDCG@10")
@@ -43,6 +44,10 @@ def main(run: Run) -> None:
     delivered = [name for name in files.list_files(files.join(export.folder, export.destination)) if night in name]
     for name in delivered:
         print(f"  export    {files.join(export.folder, export.destination, name)}")
+
+
+def _with_ends(of: Interval, spec: str) -> str:
+    return f"{number(of.value, spec)} [{number(of.low, spec)}, {number(of.high, spec)}]"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ them cancels out of a difference. A user who stands in several folds is drawn in
 Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16. May import: NumPy, paired, metrics, evaluation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from ltv_train.paired import WeightedGini
 
 Floats = npt.NDArray[np.float64]
 SHARE = 0.9
+_FEW_DRAWS = 200
 MAX_USERS = 20_000
 """More users than this are thinned by an even stride over their keys: intervals are then wider than they must be."""
 
@@ -59,6 +60,11 @@ def standings(folds: Sequence[Fold], against: str, *, draws: int, seed: int) -> 
     own = [_intervals(whole[k], thinned[k], drawn[:, k]) for k in (0, 1)]
     other = [_intervals(*(_against(each, base)[..., k, :, :] for each in (whole, thinned, drawn))) for k in (0, 1)]
     return [Standing(name, *(part[c] for part in (*own, *other))) for c, name in enumerate(names)]
+
+
+def afterwards(folds: Mapping[int, Fold], against: str) -> dict[int, list[Standing]]:
+    """By horizon, of folds of one horizon each, when nothing is decided any more: fewer draws, and the ends jitter."""
+    return {days: standings([fold], against, draws=_FEW_DRAWS, seed=1) for days, fold in folds.items()}
 
 
 class _Weighed:

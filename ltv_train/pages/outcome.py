@@ -10,10 +10,7 @@ from ltv_train.pages.intervals import coverage
 from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, residuals
 from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
-from ltv_train.uncertainty import SHARE, Standing, standings
-
-_DRAWS, _SEED = 200, 1
-"""Fewer draws than the back-test takes, for nothing is decided here: the ends of intervals jitter a little."""
+from ltv_train.uncertainty import SHARE, Standing, afterwards
 
 
 def outcome_page(
@@ -34,7 +31,7 @@ def outcome_page(
         for days in horizons
         for table in measures_tables([row for row in rows if row.horizon_days == days], published, money)
     ]
-    sure = {days: standings([fold], published, draws=_DRAWS, seed=_SEED) for days, fold in folds.items()}
+    sure = afterwards(folds, published)
     lead = f"What the scores of {night} promised, against what customers did."
     sections = [
         Section("Verdict", _verdict(rows, sure[rows[0].horizon_days], published, money)),

@@ -22,6 +22,7 @@ from ltv_train.evaluation import Fold, Measures, measure
 from ltv_train.prediction_files import read_predictions
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights
+from ltv_train.uncertainty import Standing, afterwards
 
 PUBLISHED = "published"
 _ByName = dict[str, dict[str, Mapping[str, Any]]]
@@ -152,6 +153,13 @@ def measured(rows: Sequence[Mapping[str, Any]], *, scored_by_all: bool = True) -
             (days, name, _fold({name: users})) for days, by_name in _sorted(rows) for name, users in by_name.items()
         ]
     return [measure(fold, name, fold.predictions[name], [days])[0] for days, name, fold in told]
+
+
+def with_intervals(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Measures, Standing]]:
+    """What `measured` says, each with how sure it is."""
+    sure = afterwards(folds(rows), PUBLISHED)
+    standing = {(days, each.candidate): each for days, told in sure.items() for each in told}
+    return [(one, standing[one.horizon_days, one.candidate]) for one in measured(rows)]
 
 
 def folds(rows: Sequence[Mapping[str, Any]], ends: Mapping[int, _Ends] | None = None) -> dict[int, Fold]:
