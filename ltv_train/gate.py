@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ltv_train import grades
 from ltv_train.config import GateSettings
 from ltv_train.evaluation import Fold
 from ltv_train.metrics.value import mae, normalised_gini, spearman
@@ -26,7 +27,6 @@ _NEAR_TIE = 0.002
 _BOUND = 0.1
 _MAE_TO_GINI = 0.25
 """A share of error saved in units of Gini: the rule forgives .005 Gini as easily as 2 % of the error."""
-_MIN_USERS, _MIN_BUYERS = 500, 50
 _HELD_VALUE, _MOST_BIAS = 0.95, 0.25
 _FRESH = 5
 """So many candidates may be judged by the same test windows."""
@@ -106,7 +106,7 @@ def without_folds(preferred: str, *, production: str | None) -> Verdict:
     """The verdict where no past origin has matured: `preferred` serves as long as nothing else does, ungraded."""
     promoted = preferred if production in (None, preferred) else None
     reason = f"no past origin has matured, nothing could be compared: {promoted or production} serves"
-    return Verdict(promoted, preferred, "U", (), (reason,))
+    return Verdict(promoted, preferred, grades.UNKNOWN, (), (reason,))
 
 
 def opened(verdict: Verdict, times: int) -> Verdict:
@@ -215,26 +215,20 @@ def _why(name: str, production: str | None, tried: Sequence[Comparison]) -> str:
 
 def graded(folds: Sequence[Fold], made: Sequence[Comparison], name: str, best_baseline: str) -> str:
     """The grade of `name`; U where the newest fold has too few users or buyers to say, whatever was compared."""
-    newest = folds[-1]
-    buyers = int((newest.purchased[:, -1] > 0).sum())
-    enough = len(newest.user_key) >= _MIN_USERS and buyers >= _MIN_BUYERS
-    return _grade(made, name, best_baseline) if enough else "U"
+    return _grade(made, name, best_baseline) if grades.enough(folds[-1]) else grades.UNKNOWN
 
 
 def _grade(made: Sequence[Comparison], name: str, best_baseline: str) -> str:
-    """A: surely above the best baseline in both primaries; C: surely below in both; B: neither, as that one itself; U:
-    it was not compared with it.
-    """
+    """The grade against the best baseline, which has B itself; U where it was not compared with it."""
     if name == best_baseline:
-        return "B"
+        return grades.letter(surely_better=False, surely_worse=False)
     mine = next((each for each in made if (each.candidate, each.against) == (name, best_baseline)), None)
     if mine is None:
-        return "U"
-    if min(mine.gini_bound, mine.mae_bound) > 0:
-        return "A"
-    return "C" if mine.surely_worse else "B"
+        return grades.UNKNOWN
+    return grades.letter(surely_better=min(mine.gini_bound, mine.mae_bound) > 0, surely_worse=mine.surely_worse)
 
 
 def _instead(verdict: Verdict, name: str) -> str:
     """The grade of `name` where it serves instead of the promoted one, which is U when people are too few."""
-    return "U" if verdict.grade == "U" else _grade(verdict.comparisons, name, verdict.best_baseline)
+    unknown = verdict.grade == grades.UNKNOWN
+    return grades.UNKNOWN if unknown else _grade(verdict.comparisons, name, verdict.best_baseline)

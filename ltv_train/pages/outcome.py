@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ltv_train import grades
 from ltv_train.decided import EVENTS, decided
 from ltv_train.evaluation import Fold, Measures
 from ltv_train.money import Money
@@ -11,6 +12,11 @@ from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, 
 from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
 from ltv_train.uncertainty import SHARE, Standing, afterwards
+
+_GRADES = (
+    "Grades: A, surely better in Gini and in error; C, surely worse in both; U, too few customers or buyers to say; "
+    "B, everything else."
+)
 
 
 def outcome_page(
@@ -34,7 +40,7 @@ def outcome_page(
     sure = afterwards(folds, published)
     lead = f"What the scores of {night} promised, against what customers did."
     sections = [
-        Section("Verdict", _verdict(rows, sure[rows[0].horizon_days], published, money)),
+        Section("Verdict", [*_verdict(rows, sure[rows[0].horizon_days], published, money), *_graded(folds, published)]),
         _candidates(sure, night, published, money),
         Section("Every measure", tables=tables, notes=NOTES),
     ]
@@ -75,6 +81,17 @@ def _verdict(rows: Sequence[Measures], sure: Sequence[Standing], published: str,
         certain = f"; with a whole interval above 0: {surely or 'none'}" if better else ""
         lines.append(f"Better in {what}: {', '.join(better) or 'none of the candidates'}{certain}.")
     return lines
+
+
+def _graded(folds: Mapping[int, Fold], published: str) -> list[str]:
+    """The grade of the published score against the naive rule, a sentence a horizon; none where it was no candidate."""
+    lines = []
+    for days, fold in folds.items():
+        naive = next((name for name in fold.predictions if name.startswith("last_")), None)
+        if naive is not None:
+            told = next(each for each in afterwards({days: fold}, naive)[days] if each.candidate == published)
+            lines.append(f"{days} days: grade {grades.of_standing(fold, told)} against {naive}.")
+    return [*lines, _GRADES] if lines else []
 
 
 def _in_detail(fold: Fold, days: int, money: Money, name: str, when: str) -> list[Section]:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from ltv_train.evaluation import Fold, measure
 from ltv_train.pages import outcome_page
 from ltv_train.predictions import Predictions
@@ -53,3 +55,14 @@ def test_a_published_score_that_stands_alone_has_its_interval_and_no_picture_of_
     html = page_of(replace(fold, predictions={"published": fold.predictions["published"]}))
     assert "Better in Gini: none of the candidates." in html
     assert len(re.findall("<figcaption>", html)) == len(re.findall("<figcaption>", page_of(fold))) - 2
+
+
+@pytest.mark.parametrize(
+    ("users", "better", "worse", "grade"),
+    [(800, "published", "mean", "A"), (800, "mean", "published", "C"), (800, "published", "published", "B"),
+     (300, "published", "mean", "U")],
+)  # fmt: skip
+def test_the_published_score_is_graded_against_the_last_days_again(users, better, worse, grade) -> None:
+    fold = an_outcome(users)
+    said = {"published": fold.predictions[better], "last_90_days": fold.predictions[worse]}
+    assert f"<p>90 days: grade {grade} against last_90_days.</p>" in page_of(replace(fold, predictions=said))

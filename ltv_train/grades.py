@@ -1,0 +1,28 @@
+"""One letter for a score beside a simple one: A is surely better in both primaries, C surely worse in both, B neither.
+
+U where customers or buyers are too few to say. May import: evaluation for its folds, uncertainty.
+"""
+
+from ltv_train.evaluation import Fold
+from ltv_train.uncertainty import Standing
+
+UNKNOWN = "U"
+_MIN_USERS, _MIN_BUYERS = 500, 50
+
+
+def enough(fold: Fold) -> bool:
+    """Whether a fold has the users and, at its longest horizon, the buyers without which no grade is given."""
+    buyers = int((fold.purchased[:, -1] > 0).sum())
+    return len(fold.user_key) >= _MIN_USERS and buyers >= _MIN_BUYERS
+
+
+def letter(*, surely_better: bool, surely_worse: bool) -> str:
+    """A, B or C; `surely` of both primaries."""
+    return "A" if surely_better else "C" if surely_worse else "B"
+
+
+def of_standing(fold: Fold, standing: Standing) -> str:
+    """The grade of a candidate from what it gained on another, once `fold` has happened."""
+    gains = (standing.gini_gain, standing.mae_saved)
+    better, worse = all(gain.low > 0 for gain in gains), all(gain.high < 0 for gain in gains)
+    return letter(surely_better=better, surely_worse=worse) if enough(fold) else UNKNOWN
