@@ -6,7 +6,8 @@ from jobs._entry import Run, start
 from ltv_features import files, ledger
 from ltv_features.digest import code_of, digest_of
 from ltv_features.items import category_names
-from ltv_train import backtest, explanation, procedures, promotion, tracking
+from ltv_train import explanation, procedures, promotion, tracking
+from ltv_train.judging import backtest
 from ltv_train.money import Money
 from ltv_train.score import people, production
 from ltv_train.tracked import record_of

@@ -5,9 +5,9 @@ from ltv_features import files
 from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
+from ltv_train.judging.uncertainty import Interval
 from ltv_train.report import number
 from ltv_train.score import nights, outcomes
-from ltv_train.uncertainty import Interval
 
 NEEDS_SPARK = True
 

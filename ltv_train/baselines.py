@@ -13,9 +13,9 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from ltv_features.contract import HIGH, LOW
-from ltv_train import rfm_cells
 from ltv_train.candidates import Built, Material
-from ltv_train.formulas import FILE, columns, design, score
+from ltv_train.classical import rfm_cells
+from ltv_train.classical.formulas import FILE, columns, design, score
 
 Floats = npt.NDArray[np.float64]
 _WINDOWS = (7, 14, 30, 60, 90, 180)

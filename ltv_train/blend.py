@@ -17,7 +17,7 @@ from scipy import special
 from ltv_features.project import Examples
 from ltv_train.blend_weights import BlendWeights, equal_weights
 from ltv_train.bundle import Bundle, write
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
 from ltv_train.metrics.value import mae, normalised_gini, rmse
 from ltv_train.predict import open_predictor
 from ltv_train.predictions import Predictions, finished

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from ltv_features.encode import Encoding
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.files import sha256_of
-from ltv_train.anchors import Anchors
 from ltv_train.bundle_rules import (
     DIGESTS,
     checked_name,
@@ -33,6 +32,7 @@ from ltv_train.bundle_rules import (
     parsed,
     table_in,
 )
+from ltv_train.classical.anchors import Anchors
 
 _MAX_FILE_BYTES = 4 << 30
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import TrainingFailed
 from ltv_features.project import Examples
-from ltv_train.anchors import Anchors
+from ltv_train.classical.anchors import Anchors
 from ltv_train.named import NO_PERIODS, Named
 
 Floats = npt.NDArray[np.float64]

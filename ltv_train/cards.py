@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ltv_train.backtest import Backtest
 from ltv_train.bundle import Bundle
+from ltv_train.judging.backtest import Backtest
 from ltv_train.manifest import Manifest
 
 

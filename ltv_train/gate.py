@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ltv_train import grades
 from ltv_train.config import GateSettings
-from ltv_train.evaluation import Fold
+from ltv_train.judging import grades
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.paired import Differences, Judged, differences
 from ltv_train.metrics.value import mae, normalised_gini, spearman
-from ltv_train.paired import Differences, Judged, differences
 from ltv_train.predictions import Predictions
 
 BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor")

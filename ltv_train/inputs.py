@@ -14,8 +14,8 @@ import torch
 from ltv_features.contract import CATEGORICAL_FIELDS, LABEL_FIELDS, NAMED_LABELS, NUMERIC_FIELDS
 from ltv_features.encode import Encoding
 from ltv_features.project import Examples
-from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.batch import Batch
+from ltv_train.classical.anchors import AT_ORIGIN, Anchors
 from ltv_train.named import NO_PERIODS, Named
 
 Array = np.ndarray[Any, np.dtype[Any]]

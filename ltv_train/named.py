@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltv_train.anchors import AT_ORIGIN, Anchors
+from ltv_train.classical.anchors import AT_ORIGIN, Anchors
 
 Floats = npt.NDArray[np.float64]
 Window = tuple[float, float]

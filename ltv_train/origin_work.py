@@ -16,14 +16,14 @@ from ltv_features.encode import Encoding, EncodingFitter
 from ltv_features.errors import ShardsRefused, TrainingFailed
 from ltv_features.project import Examples
 from ltv_train import data
-from ltv_train.anchors import fit_anchors
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Built, Material
+from ltv_train.classical.anchors import fit_anchors
+from ltv_train.classical.nonbuyers import never_bought
 from ltv_train.config import TrainSettings
 from ltv_train.data import Arrays, Manifest
 from ltv_train.manifest import TRAIN, VALIDATION
 from ltv_train.named import NO_PERIODS
-from ltv_train.nonbuyers import never_bought
 
 log = logging.getLogger("ltv.train")
 

@@ -14,16 +14,16 @@ from ltv_features.aggregates import NAMES
 from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import BundleRefused
 from ltv_features.project import TOKEN_TYPES, Examples
-from ltv_train.adjusted import adjusted
 from ltv_train.bundle import Bundle, load
+from ltv_train.judging.adjusted import adjusted
 from ltv_train.predictions import Predictions, Predictor
 
 KINDS = {
-    "naive": "ltv_train.formulas",
-    "linear": "ltv_train.formulas",
-    "cells": "ltv_train.formulas",
-    "anchor": "ltv_train.formulas",
-    "boosting": "ltv_train.trees",
+    "naive": "ltv_train.classical.formulas",
+    "linear": "ltv_train.classical.formulas",
+    "cells": "ltv_train.classical.formulas",
+    "anchor": "ltv_train.classical.formulas",
+    "boosting": "ltv_train.classical.trees",
     "network": "ltv_train.network",
     "blend": "ltv_train.blend",
 }

@@ -11,15 +11,16 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from ltv_features import files
-from ltv_train import backtest, data, gate, pages
-from ltv_train.backtest import Backtest
+from ltv_train import data, gate, pages
 from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
+from ltv_train.judging import backtest
+from ltv_train.judging.backtest import Backtest
+from ltv_train.judging.slices import known_at
 from ltv_train.money import Money
 from ltv_train.procedures import PROCEDURES, made_by
 from ltv_train.report import Section
-from ltv_train.slices import known_at
 
 _SEED = 1
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ltv_train.backtest import Backtest
-from ltv_train.evaluation import Fold
+from ltv_train.judging.backtest import Backtest
+from ltv_train.judging.evaluation import Fold
 from ltv_train.metrics.intervals import Coverage, coverage_by_tier
 from ltv_train.tracking import DIGEST_TAG
 

@@ -16,13 +16,13 @@ from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import Diverged
 from ltv_train import distributed, network_candidates
 from ltv_train.baselines import fit_baselines
-from ltv_train.boosting import fit_boosters
 from ltv_train.bundle import Bundle
+from ltv_train.classical.boosting import fit_boosters
 from ltv_train.config import TrainSettings
+from ltv_train.judging.prediction_files import write_predictions
 from ltv_train.network_candidates import told, write_network
 from ltv_train.origin_work import OriginWork, prepare, that_teach, write_bundle
 from ltv_train.predict import predict
-from ltv_train.prediction_files import write_predictions
 from ltv_train.procedures import procedures_of
 from ltv_train.starts import Starts
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 from ltv_features.contract import NUMERIC_FIELDS
 from ltv_features.encode import Encoding
 from ltv_train import data, models
-from ltv_train.anchors import Anchors
 from ltv_train.batch import Batch
+from ltv_train.classical.anchors import Anchors
 from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Inputs
 from ltv_train.models import Shape, ValueNetwork

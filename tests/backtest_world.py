@@ -14,11 +14,11 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.bundle import write
 from ltv_train.candidates import Built, Material
 from ltv_train.config import GateSettings
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.prediction_files import write_predictions
+from ltv_train.judging.segments import NEEDED, Known
 from ltv_train.predict import predict
-from ltv_train.prediction_files import write_predictions
 from ltv_train.predictions import Predictions
-from ltv_train.segments import NEEDED, Known
 from tests.value_world import some_examples, some_labels, some_material
 
 ORIGINS = ("2026-01-01", "2026-01-29", "2026-02-26")

@@ -22,8 +22,8 @@ from ltv_features.project import TOKEN_TYPES, Examples
 from ltv_features.ragged import offsets_of
 from ltv_features.shards import SetFacts, finish
 from ltv_features.shelf import Shelf
-from ltv_train.anchor import AnchorParameters
-from ltv_train.anchors import AT_ORIGIN, Anchors
+from ltv_train.classical.anchor import AnchorParameters
+from ltv_train.classical.anchors import AT_ORIGIN, Anchors
 from ltv_train.inputs import LABEL, Array, Inputs, columns_of
 
 PERIODS = ((0, 30), (30, 90))

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import TOKEN_TYPES, Examples
-from ltv_train.anchors import Anchors, fit_anchors
 from ltv_train.candidates import Material
+from ltv_train.classical.anchors import Anchors, fit_anchors
 
 HORIZONS = (30, 90)
 PERIOD_DAYS = np.array([30, 60])

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_features.project import Examples
-from ltv_train.anchors import AT_ORIGIN
+from ltv_train.classical.anchors import AT_ORIGIN
+from ltv_train.classical.trees import FEATURE_NAMES, Boosting, features
 from ltv_train.explain.words import START
-from ltv_train.trees import FEATURE_NAMES, Boosting, features
 
 Floats = npt.NDArray[np.float64]
 _LEAST = 1e-6

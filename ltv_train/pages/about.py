@@ -1,7 +1,7 @@
 """The data card and the model card as sections."""
 
 from ltv_train.cards import DataCard, ModelCard
-from ltv_train.decided import EVENTS, threshold_to_use
+from ltv_train.judging.decided import EVENTS, threshold_to_use
 from ltv_train.pages.story import Story
 from ltv_train.report import Row, Section
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from ltv_train import plots
-from ltv_train.calibration import CALIBRATION
-from ltv_train.decided import HALF, Decided
+from ltv_train.judging.calibration import CALIBRATION
+from ltv_train.judging.decided import HALF, Decided
+from ltv_train.judging.segments import ACTIVE_LATELY
 from ltv_train.metrics.classification import Decisions
 from ltv_train.pages.story import Story
 from ltv_train.report import Picture, Row, Section, Table, number
-from ltv_train.segments import ACTIVE_LATELY
 
 _COLUMNS = (
     *("candidate", "AUC", "AUC, active lately", "Brier", "calibration gap", "best threshold"),

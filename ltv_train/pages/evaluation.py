@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from ltv_train.backtest import Backtest
 from ltv_train.cards import DataCard, ModelCard
+from ltv_train.judging.backtest import Backtest
 from ltv_train.money import Money
 from ltv_train.pages import about, decisions, fitting, intervals, segments, spend, verdict
 from ltv_train.pages.story import Story

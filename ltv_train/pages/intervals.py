@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ltv_features.contract import HIGH, LOW
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
 from ltv_train.metrics.intervals import Coverage, coverage_by_tier
 from ltv_train.money import Money
 from ltv_train.pages.story import Story

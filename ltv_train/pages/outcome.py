@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from ltv_train import grades
-from ltv_train.decided import EVENTS, decided
-from ltv_train.evaluation import Fold, Measures
+from ltv_train.judging import grades
+from ltv_train.judging.decided import EVENTS, decided
+from ltv_train.judging.evaluation import Fold, Measures
+from ltv_train.judging.uncertainty import SHARE, Standing, afterwards
 from ltv_train.money import Money
 from ltv_train.pages.decisions import decisions_section
 from ltv_train.pages.intervals import coverage
 from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, residuals
 from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
-from ltv_train.uncertainty import SHARE, Standing, afterwards
 
 _GRADES = (
     "Grades: A, surely better in Gini and in error; C, surely worse in both; U, too few customers or buyers to say; "

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.segments import DEFINITIONS, MIN_USERS, Group, Segments
 from ltv_train.metrics.classification import auc
 from ltv_train.metrics.value import bias, mae, normalised_gini, spearman
 from ltv_train.money import Money
 from ltv_train.pages.story import Story
 from ltv_train.report import Row, Section, Table, number
-from ltv_train.segments import DEFINITIONS, MIN_USERS, Group, Segments
 
 _COLUMNS = ("customers", "share of spend", "Gini", "Spearman", "MAE", "bias", "bias of spend", "AUC purchase")
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_train import plots
-from ltv_train.evaluation import Measures
+from ltv_train.judging.evaluation import Measures
 from ltv_train.metrics.deciles import deciles, residual_quantiles
 from ltv_train.metrics.value import gain_curve, mae
 from ltv_train.money import Money

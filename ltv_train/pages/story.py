@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass, field
 
-from ltv_train.backtest import Backtest
 from ltv_train.cards import DataCard, ModelCard
-from ltv_train.evaluation import Fold, Measures
+from ltv_train.judging.backtest import Backtest
+from ltv_train.judging.evaluation import Fold, Measures
+from ltv_train.judging.uncertainty import Interval, Standing
 from ltv_train.money import Money
 from ltv_train.report import number
-from ltv_train.uncertainty import Interval, Standing
 
 
 @dataclass(frozen=True)

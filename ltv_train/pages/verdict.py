@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 
 from ltv_train import plots
+from ltv_train.judging.uncertainty import SHARE, Interval, Standing
 from ltv_train.money import Money
 from ltv_train.pages.story import Story, interval
 from ltv_train.report import Picture, Row, Section, Table, number
-from ltv_train.uncertainty import SHARE, Interval, Standing
 
 GRADES = {
     "A": "surely better than the best baseline in both primaries",

@@ -17,12 +17,12 @@ from ltv_features.contract import OUTCOMES
 from ltv_features.errors import InputMissing
 from ltv_features.ledger import Hop
 from ltv_features.tables import Lake
-from ltv_train import backtest
-from ltv_train.evaluation import Fold, Measures, measure
-from ltv_train.prediction_files import read_predictions
+from ltv_train.judging import backtest
+from ltv_train.judging.evaluation import Fold, Measures, measure
+from ltv_train.judging.prediction_files import read_predictions
+from ltv_train.judging.uncertainty import Standing, afterwards
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights
-from ltv_train.uncertainty import Standing, afterwards
 
 PUBLISHED = "published"
 _ByName = dict[str, dict[str, Mapping[str, Any]]]

@@ -18,7 +18,7 @@ from ltv_features.encode import EncodingFitter
 from ltv_features.project import TOKEN_TYPES, Examples
 from ltv_features.ragged import offsets_of, owners
 from ltv_train import data
-from ltv_train.anchors import fit_anchors
+from ltv_train.classical.anchors import fit_anchors
 from ltv_train.config import NetworkSettings
 from ltv_train.inputs import Array, Inputs
 from ltv_train.value_fit import NetworkFit

@@ -24,8 +24,8 @@ from ltv_features.session import open_session
 from ltv_features.synthetic import PRESETS, Preset, Shoppers, expected_spend_minor
 from ltv_features.synthetic.names import names
 from ltv_features.tables import Lake
+from ltv_train.judging.paired import Differences, Judged, differences
 from ltv_train.metrics.value import mae, normalised_gini, spearman
-from ltv_train.paired import Differences, Judged, differences
 from ltv_train.score.outcomes import PUBLISHED
 from tests.benchmarks.compare import Result
 

@@ -69,8 +69,14 @@ def test_every_module_that_is_left_out_is_there() -> None:
         (examples.MODULES, {"ltv_features.labels", "ltv_features.cutoffs", "ltv_features.blocks", PURCHASES}),
         (users.MODULES, {"ltv_features.project", "ltv_features.encode", "ltv_train.predict", PURCHASES}),
         (recommend.MODULES, {"ltv_train.recommend.recommender", "ltv_train.recommend.own", PURCHASES}),
-        ([*KINDS.values()], {"ltv_train.network", "ltv_train.models.recurrent", "ltv_train.trees", "ltv_train.blend"}),
-        ([training.__name__], {"ltv_train.loop", "ltv_train.losses", "ltv_train.boosting", "ltv_train.models.heads"}),
+        (
+            [*KINDS.values()],
+            {"ltv_train.network", "ltv_train.models.recurrent", "ltv_train.classical.trees", "ltv_train.blend"},
+        ),
+        (
+            [training.__name__],
+            {"ltv_train.loop", "ltv_train.losses", "ltv_train.classical.boosting", "ltv_train.models.heads"},
+        ),
         ([recommender_training.__name__], {"ltv_train.two_tower_fit", "ltv_train.recommend.blend"}),
     ],
 )

@@ -10,7 +10,7 @@ from ltv_train.baselines import fit_baselines
 from ltv_train.blend import combine, cross_fitted, fit_weights, half_of, write_blend
 from ltv_train.blend_weights import BlendWeights, equal_weights
 from ltv_train.bundle import Bundle, load, write
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 from tests.value_world import some_examples, some_material

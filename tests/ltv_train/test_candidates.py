@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ltv_features.errors import BundleRefused, ContractBroken, TrainingFailed
-from ltv_train import boosting
 from ltv_train.baselines import fit_baselines, platt
 from ltv_train.bundle import Bundle, load, write
 from ltv_train.candidates import Built, Material
+from ltv_train.classical import boosting
 from ltv_train.config import BoostingSettings
 from ltv_train.metrics.value import mae, normalised_gini
 from ltv_train.predict import cached_predictor, predict

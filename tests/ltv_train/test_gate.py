@@ -7,7 +7,6 @@ import pytest
 
 from ltv_train import gate
 from ltv_train.config import GateSettings
-from ltv_train.evaluation import Fold
 from ltv_train.gate import (
     Comparison,
     _passes,
@@ -21,8 +20,9 @@ from ltv_train.gate import (
     skills,
     without_folds,
 )
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.paired import Differences, Judged, WeightedGini, differences
 from ltv_train.metrics.value import normalised_gini
-from ltv_train.paired import Differences, Judged, WeightedGini, differences
 from ltv_train.predictions import Predictions
 
 SETTINGS = GateSettings(bootstrap=200)

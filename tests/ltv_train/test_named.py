@@ -9,13 +9,14 @@ import pytest
 
 from ltv_features.config import NamedPeriod, ShopSettings
 from ltv_features.errors import TrainingFailed
-from ltv_train import boosting, bundle, models, network
-from ltv_train.anchors import AT_ORIGIN
+from ltv_train import bundle, models, network
 from ltv_train.baselines import fit_baselines
 from ltv_train.blend import write_blend
 from ltv_train.blend_weights import equal_weights
 from ltv_train.bundle import Bundle
 from ltv_train.candidates import Material
+from ltv_train.classical import boosting
+from ltv_train.classical.anchors import AT_ORIGIN
 from ltv_train.config import BoostingSettings
 from ltv_train.models import Shape
 from ltv_train.named import NO_PERIODS, Named, named_of

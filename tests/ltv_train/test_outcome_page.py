@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from ltv_train.evaluation import Fold, measure
+from ltv_train.judging.evaluation import Fold, measure
+from ltv_train.judging.uncertainty import Interval, standings
 from ltv_train.pages import outcome_page
 from ltv_train.predictions import Predictions
-from ltv_train.uncertainty import Interval, standings
 from tests.backtest_world import an_outcome
 
 DAYS = 90

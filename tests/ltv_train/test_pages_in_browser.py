@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from ltv_features import files
-from ltv_train import backtest, promotion
+from ltv_train import promotion
 from ltv_train.cards import DataCard, LogFacts, ModelCard
 from ltv_train.config import ExplainSettings
-from ltv_train.evaluation import measure
 from ltv_train.explain.night import Past, Published, explain
 from ltv_train.explain.sections import customers_page, sections
+from ltv_train.judging import backtest
+from ltv_train.judging.evaluation import measure
 from ltv_train.money import Money
 from ltv_train.pages import outcome_page
 from ltv_train.plots import gain_curve

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from ltv_features import files
 from ltv_train import tracking
 from ltv_train.config import TrackingSettings
-from ltv_train.decided import EVENTS, decided
-from ltv_train.evaluation import Measures
+from ltv_train.judging.decided import EVENTS, decided
+from ltv_train.judging.evaluation import Measures
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.tracked import record_of
 from tests.backtest_world import an_outcome

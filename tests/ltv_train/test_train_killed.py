@@ -14,9 +14,9 @@ from jobs import train
 from jobs._entry import start
 from ltv_features.errors import InputMissing, LtvError, ShardsRefused, TrainingFailed
 from ltv_train import distributed
-from ltv_train.backtest import latest_run
 from ltv_train.bundle import load
 from ltv_train.distributed import run_fits
+from ltv_train.judging.backtest import latest_run
 from tests.train_world import NIGHT, counted_batches, run_of, signalled_at, training_of, write_lake
 
 KILLED = """

@@ -14,12 +14,12 @@ import pytest
 from ltv_features import files
 from ltv_features.errors import ShardsRefused
 from ltv_train import data, promotion
-from ltv_train.backtest import bundle_of
 from ltv_train.config import BoostingSettings, GateSettings, NetworkSettings, RaySettings, TrainSettings
+from ltv_train.judging.backtest import bundle_of
+from ltv_train.judging.prediction_files import read_predictions
 from ltv_train.money import Money
 from ltv_train.origin_work import prepare
 from ltv_train.predict import predict
-from ltv_train.prediction_files import read_predictions
 from ltv_train.training import train_all
 from tests.network_world import DAY, some_world, write_splits, write_world
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ltv_features.aggregates import NAMES
+from ltv_train.classical.trees import FEATURE_NAMES
 from ltv_train.explain.reasons import reasons_of
 from ltv_train.explain.words import phrase_of
 from ltv_train.money import Money
-from ltv_train.trees import FEATURE_NAMES
 
 EURO = Money("EUR", 100)
 FEATURES = ("orders_30", "orders_90", "spend_90", "recency_days", "stage_lost")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ltv_train.blend import half_of
-from ltv_train.decided import decided, threshold_to_use
-from ltv_train.evaluation import Fold
+from ltv_train.judging.decided import decided, threshold_to_use
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.segments import Segments
 from ltv_train.metrics.classification import best_threshold
 from ltv_train.predictions import Predictions
-from ltv_train.segments import Segments
 
 USERS = 400
 

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ltv_features.errors import ContractBroken
-from ltv_train.evaluation import Fold, load_folds, measure
-from ltv_train.prediction_files import read_predictions, write_predictions
+from ltv_train.judging.evaluation import Fold, load_folds, measure
+from ltv_train.judging.prediction_files import read_predictions, write_predictions
+from ltv_train.judging.segments import NEEDED, Known
 from ltv_train.predictions import Predictions
-from ltv_train.segments import NEEDED, Known
 from tests.value_world import some_examples
 
 ORIGIN = "2026-01-01"

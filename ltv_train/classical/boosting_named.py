@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy import special
 
 from ltv_features.errors import TrainingFailed
-from ltv_train.boosters import Way, dataset, train
 from ltv_train.candidates import Material
-from ltv_train.trees import Offset, chance_offset
+from ltv_train.classical.boosters import Way, dataset, train
+from ltv_train.classical.trees import Offset, chance_offset
 
 Floats = npt.NDArray[np.float64]
 SHARE = 0.2

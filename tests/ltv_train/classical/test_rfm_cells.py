@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ltv_train.rfm_cells import FIFTHS, PRIOR, fit_edges, fit_means, lookup, places
+from ltv_train.classical.rfm_cells import FIFTHS, PRIOR, fit_edges, fit_means, lookup, places
 
 
 def test_fifths_hold_equally_many_and_never_tear_equal_values_apart() -> None:

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from ltv_features.contract import HIGH, LOW
 from ltv_features.errors import TrainingFailed
-from ltv_train.boosters import Way, dataset, train
-from ltv_train.boosting_named import fit_named
 from ltv_train.candidates import Built, Material, Observed
+from ltv_train.classical.boosters import Way, dataset, train
+from ltv_train.classical.boosting_named import fit_named
+from ltv_train.classical.trees import Offset, features
 from ltv_train.config import BoostingSettings
-from ltv_train.trees import Offset, features
 
 Floats = npt.NDArray[np.float64]
 Models = dict[str, lightgbm.Booster]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ltv_features.errors import ContractBroken
-from ltv_train.segments import Known, segments_of
+from ltv_train.judging.segments import Known, segments_of
 
 
 def known(**columns: list[float]) -> Known:

@@ -8,14 +8,15 @@ import pytest
 
 from ltv_features import files
 from ltv_features.errors import BundleRefused, ContractBroken, InputMissing
-from ltv_train import backtest, procedures, promotion
-from ltv_train.backtest import Backtest
+from ltv_train import procedures, promotion
 from ltv_train.bundle import load
 from ltv_train.config import GateSettings, NetworkSettings, TrainSettings
+from ltv_train.judging import backtest
+from ltv_train.judging.backtest import Backtest
+from ltv_train.judging.prediction_files import write_predictions
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.money import Money
 from ltv_train.predict import predict
-from ltv_train.prediction_files import write_predictions
 from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
 from tests.value_world import HORIZONS, some_examples
 

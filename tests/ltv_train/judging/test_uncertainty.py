@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from ltv_train import uncertainty
-from ltv_train.evaluation import Fold
+from ltv_train.judging import uncertainty
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.paired import Judged, differences
+from ltv_train.judging.uncertainty import Standing, standings
 from ltv_train.metrics.value import mae, normalised_gini
-from ltv_train.paired import Judged, differences
 from ltv_train.predictions import Predictions
-from ltv_train.uncertainty import Standing, standings
 
 USERS = 300
 

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 
 from ltv_train import blend
-from ltv_train.adjusted import Adjustment
-from ltv_train.calibration import CALIBRATION, fit_calibration, would_have_helped
-from ltv_train.conformal import CONFORMAL, Correction, fit_correction
-from ltv_train.evaluation import Fold
+from ltv_train.judging.adjusted import Adjustment
+from ltv_train.judging.calibration import CALIBRATION, fit_calibration, would_have_helped
+from ltv_train.judging.conformal import CONFORMAL, Correction, fit_correction
+from ltv_train.judging.evaluation import Fold
 from ltv_train.predictions import Predictions
 
 Adjustments = Mapping[str, Adjustment]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.paired import WeightedGini
 from ltv_train.metrics.value import mae, normalised_gini
-from ltv_train.paired import WeightedGini
 
 Floats = npt.NDArray[np.float64]
 SHARE = 0.9

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from ltv_train.cards import LogFacts, data_card
+from ltv_train.judging.segments import NEEDED
+from ltv_train.judging.slices import known_at
 from ltv_train.manifest import load_manifest
-from ltv_train.segments import NEEDED
-from ltv_train.slices import known_at
 from tests import shard_builders
 from tests.shard_builders import write_small_set
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_train.blend import half_of
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
 from ltv_train.metrics.classification import Decisions, auc, best_threshold, brier, decisions
 from ltv_train.metrics.deciles import Deciles, deciles
 

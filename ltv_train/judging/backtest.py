@@ -13,19 +13,20 @@ import pyarrow as pa
 
 from ltv_features import files
 from ltv_features.project import Examples
-from ltv_train import blend, evaluation, gate, uncertainty
-from ltv_train.adjusted import Adjustment
+from ltv_train import blend, gate
 from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import BOOSTERS, GateSettings
-from ltv_train.decided import EVENTS, Decided, decided
-from ltv_train.evaluation import Fold, Measures
 from ltv_train.gate import Verdict
-from ltv_train.out_of_fold import adjusted_folds
+from ltv_train.judging import evaluation, uncertainty
+from ltv_train.judging.adjusted import Adjustment
+from ltv_train.judging.decided import EVENTS, Decided, decided
+from ltv_train.judging.evaluation import Fold, Measures
+from ltv_train.judging.out_of_fold import adjusted_folds
+from ltv_train.judging.segments import Known
+from ltv_train.judging.uncertainty import Standing
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
-from ltv_train.segments import Known
-from ltv_train.uncertainty import Standing
 
 BLEND = "blend"
 ANCHOR = "anchor"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ltv_train import paired
+from ltv_train.judging import paired
+from ltv_train.judging.paired import Differences, Judged, differences
 from ltv_train.metrics.value import mae, normalised_gini
-from ltv_train.paired import Differences, Judged, differences
 
 USERS = 300
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ltv_train.anchor import AnchorParameters, fit_anchor
-from ltv_train.anchors import AT_ORIGIN, Anchors, fit_anchors
+from ltv_train.classical.anchor import AnchorParameters, fit_anchor
+from ltv_train.classical.anchors import AT_ORIGIN, Anchors, fit_anchors
 
 TRUE = AnchorParameters("bgnbd", (0.8, 30.0, 0.9, 2.5), (6.0, 4.0, 1.5), 1_000.0)
 NOBODY = [0.0, 0.0, 0.0, 0.0, 0.0]

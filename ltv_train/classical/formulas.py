@@ -13,9 +13,9 @@ from scipy import special
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
-from ltv_train import rfm_cells
-from ltv_train.anchors import AT_ORIGIN, Anchors
 from ltv_train.bundle import Bundle
+from ltv_train.classical import rfm_cells
+from ltv_train.classical.anchors import AT_ORIGIN, Anchors
 from ltv_train.named import Named
 from ltv_train.predictions import NOTHING, Predictions, amounts_through_anchor, chances_through_anchor, finished
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from ltv_features.errors import ContractBroken
 from ltv_features.files import join
+from ltv_train.judging.prediction_files import matrix, read_predictions
+from ltv_train.judging.segments import Known, Segments, segments_of
 from ltv_train.metrics import classification, value
 from ltv_train.metrics.deciles import deciles
-from ltv_train.prediction_files import matrix, read_predictions
 from ltv_train.predictions import Predictions
-from ltv_train.segments import Known, Segments, segments_of
 
 Floats = npt.NDArray[np.float64]
 

@@ -3,8 +3,8 @@
 U where customers or buyers are too few to say. May import: evaluation for its folds, uncertainty.
 """
 
-from ltv_train.evaluation import Fold
-from ltv_train.uncertainty import Standing
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.uncertainty import Standing
 
 UNKNOWN = "U"
 _MIN_USERS, _MIN_BUYERS = 500, 50

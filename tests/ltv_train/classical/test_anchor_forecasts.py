@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from ltv_train import anchor as module
-from ltv_train.anchor import AnchorParameters, fit_anchor
-from ltv_train.anchors import AT_ORIGIN, FLOOR_SHARE, Anchors, fit_anchors
+from ltv_train.classical import anchor as module
+from ltv_train.classical.anchor import AnchorParameters, fit_anchor
+from ltv_train.classical.anchors import AT_ORIGIN, FLOOR_SHARE, Anchors, fit_anchors
 
 CDNOW_WEEKS = (0.243, 4.414, 0.793, 2.426)
 FREQUENCY, SPEND = (1.2, 60.0, 0.8, 2.5), (2.0, 4.0, 15.0)

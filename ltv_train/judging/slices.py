@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from ltv_features import blocks, files
 from ltv_features.contract import BLOCK_EXAMPLES
+from ltv_train.judging.segments import NEEDED, Known
 from ltv_train.manifest import Manifest, load_manifest
-from ltv_train.segments import NEEDED, Known
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

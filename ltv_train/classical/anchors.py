@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltv_train.anchor import AnchorParameters, fit_anchor
+from ltv_train.classical.anchor import AnchorParameters, fit_anchor
 
 Floats = npt.NDArray[np.float64]
 AT_ORIGIN = -1

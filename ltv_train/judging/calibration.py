@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from ltv_train.evaluation import Fold
+from ltv_train.judging.evaluation import Fold
 from ltv_train.predictions import Predictions, emptied_where_unlikely
 
 Floats = npt.NDArray[np.float64]

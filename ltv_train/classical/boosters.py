@@ -11,8 +11,8 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from ltv_train.classical.trees import FEATURE_NAMES
 from ltv_train.config import BoostingSettings
-from ltv_train.trees import FEATURE_NAMES
 
 Floats = npt.NDArray[np.float64]
 
