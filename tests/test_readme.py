@@ -1,6 +1,5 @@
 """The README is true: its own-data steps are taken word by word, and what it lists is there."""
 
-import os
 import re
 import subprocess
 from datetime import date
@@ -13,6 +12,7 @@ from jobs._entry import Settings
 from ltv_features import errors
 from ltv_features.strict import load
 from ltv_features.synthetic import make_world
+from tests.conftest import quick_elsewhere
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -44,7 +44,7 @@ def test_your_own_data_in_ten_minutes_ends_at_scores_and_an_export(tmp_path):
         capture_output=True,
         text=True,
         timeout=1200,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYSPARK", "LTV_"))},
+        env={k: v for k, v in quick_elsewhere().items() if not k.startswith(("RAY_", "PYSPARK_PYTHON", "LTV_"))},
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert (tmp_path / "lake" / "scores" / "_delta_log").is_dir()
