@@ -9,7 +9,7 @@ from ltv_features.as_of import hold_known
 from ltv_features.digest import code_of, digest_of
 from ltv_features.features import Night
 from ltv_features.increment import KERNEL, Inputs, inputs_of
-from ltv_features.kept import KEPT
+from ltv_features.kept import KEPT_TABLES
 
 NEEDS_SPARK = True
 
@@ -22,7 +22,7 @@ def main(run: Run) -> None:
     hold_known(lake, run.as_of)
     inputs = inputs_of(lake)
     digest = made_from(inputs, run.as_of)
-    missing = [kept for kept in KEPT if lake.committed(kept.table.name, run.as_of) != digest]
+    missing = [kept for kept in KEPT_TABLES if lake.committed(kept.table.name, run.as_of) != digest]
     if not missing and ledger.holds(lake, job="build_features", as_of=run.as_of, input_digest=digest):
         log.info("user_state and user_items as of %s are there already", run.as_of)
         return

@@ -18,7 +18,7 @@ from ltv_features.contract import EVENTS, INGESTED
 from ltv_features.digest import digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.identity import PLACE
-from ltv_features.land import raw_table
+from ltv_features.land import ANEW, raw_table
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 
@@ -90,7 +90,14 @@ def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[
             name,
             name,
         )
-    return Delivery(name, mapping, app, version, ingested)
+    return Delivery(name, mapping, app, version, ingested, afresh=_landed_anew(lake, table, ingested, version))
+
+
+def _landed_anew(lake: Lake, table: str, ingested: int | None, version: int) -> bool:
+    """Whether a rebuild landed the whole table again and was killed before its events were replaced."""
+    if ingested is None or lake.only_appended(table, ingested, version):
+        return False
+    return any(commit.note.get(ANEW) for commit in lake.history(table, version) if commit.version > ingested)
 
 
 _DECIDES = {"currency", "minor_digits", "rates"}

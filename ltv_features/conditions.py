@@ -94,6 +94,11 @@ def out_of_range(limits: Limits) -> Column:
     return (F.col("event_ts") < F.lit(limits.earliest)) | (F.col("event_ts") >= F.lit(LATEST).cast("timestamp"))
 
 
+def without_a_unit(test: Callable[[Limits], Column]) -> Callable[[Limits], Column]:
+    """The test of rows whose time is no number of another unit: that is reason enough."""
+    return lambda limits: test(limits) & ~F.col("_counts_time")
+
+
 def in_another_unit(limits: Limits) -> Column:
     """A number that is a time of this age, but not in the unit in which the source says that it counts."""
     return F.col("_counts_time") & (F.col("event_ts").isNull() | out_of_range(limits))
@@ -124,6 +129,10 @@ def without_rate(limits: Limits) -> Column:
     known = F.col("_rate").isNotNull() if limits.has_rates else F.lit(False)
     foreign = ~F.col("currency").eqNullSafe(limits.currency) & ~(known & F.col("currency").isNotNull())
     return F.col("_has_currency") & is_of(*MONEY_TYPES) & foreign
+
+
+def older_rate(limits: Limits) -> Column | None:
+    return is_of(*MONEY_TYPES) & F.col("_rate_is_older") if limits.has_rates else None
 
 
 def wrong_sign(limits: Limits) -> Column | None:

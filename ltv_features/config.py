@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ltv_features.sources import SourceSettings
+from ltv_features.sources import Pattern, SourceSettings
 from ltv_features.strict import Place, Section, nearest
 
 
@@ -29,13 +29,15 @@ class Rates(Section):
     """Where the rates of other currencies lie: a landed source with one row a currency and day.
 
     `rate` names the column that says how much of the reporting currency one unit is worth. Where a day has no rate, one
-    of at most `max_age_days` before it counts; without one the row is quarantined.
+    of at most `max_age_days` before it counts, and is noted; without one the row is quarantined.
     """
 
     source: str
     currency: str = "currency"
     day: str = "day"
     rate: str = "rate"
+    time_formats: list[Pattern] = []
+    decimal: Literal[".", ","] = "."
     max_age_days: Annotated[int, Field(ge=0, le=30)] = 0
 
 

@@ -1,4 +1,4 @@
-"""Delivered files (CSV, JSON lines, Parquet; plain or .gz) as Spark frames, one a file, with each row's place.
+"""DeliveredFile files (CSV, JSON lines, Parquet; plain or .gz) as Spark frames, one a file, with each row's place.
 
 What can be wrong with a file is found here, on the driver, before Spark starts: nothing there, another format, no
 header. Text stays text; only Parquet has types. Its timestamps without a zone are read as UTC, nanoseconds become
@@ -41,7 +41,7 @@ READING = {
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveredFile:
     """One file: its path for Spark and fsspec, its own columns in order, its rows; of Parquet what to convert, of CSV
     how its lines end, of JSON the lines that Spark would misread, by row number.
 
@@ -99,7 +99,7 @@ def no_table(source: str, path: str) -> InputMissing:
     return InputMissing(f"source {source!r}: no Delta table at {path}; next: check sources.{source}.path")
 
 
-def look_at(path: str, source: SourceSettings) -> Delivered:
+def look_at(path: str, source: SourceSettings) -> DeliveredFile:
     """What the file holds, read without Spark. Raises ContractBroken when it is not of the format or ends too early."""
     try:
         if source.format == "parquet":
@@ -116,7 +116,7 @@ def look_at(path: str, source: SourceSettings) -> Delivered:
         ) from error
 
 
-def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> DataFrame:
+def read_file(spark: SparkSession, file: DeliveredFile, source: SourceSettings) -> DataFrame:
     """The file's rows: its own columns and `_row_number`, rising from 0; text formats add CORRUPT."""
     if source.format == "delta":
         return read_commit(spark, file)
@@ -143,7 +143,7 @@ def read_file(spark: SparkSession, file: Delivered, source: SourceSettings) -> D
     return rows
 
 
-def read_commit(spark: SparkSession, commit: Delivered) -> DataFrame:
+def read_commit(spark: SparkSession, commit: DeliveredFile) -> DataFrame:
     """The rows that a commit of an external table brought, numbered as they are read, once, for the landing."""
     rows = spark.read.format("delta").option("versionAsOf", str(commit.version)).load(commit.path)
     if commit.parts is not None:
@@ -156,7 +156,7 @@ def _is_visible(relative: str) -> bool:
     return not any(part.startswith((".", "_")) for part in relative.split("/") if part)
 
 
-def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
+def _look_at_csv(path: str, source: SourceSettings) -> DeliveredFile:
     look = source.csv
     encoding = "utf-8-sig" if look.encoding.upper() == "UTF-8" else look.encoding
     with fsspec.open(path, "rt", compression="infer", encoding=encoding, errors="replace", newline="\n") as stream:
@@ -166,16 +166,16 @@ def _look_at_csv(path: str, source: SourceSettings) -> Delivered:
     if any("\0" in name for name in found.header):
         raise ValueError("its header holds NUL bytes")
     names = _distinct([name.strip() or f"_column_{place}" for place, name in enumerate(found.header)])
-    return Delivered(path, names, found.rows, line_end=found.line_end)
+    return DeliveredFile(path, names, found.rows, line_end=found.line_end)
 
 
-def _look_at_json(path: str, source: SourceSettings) -> Delivered:
+def _look_at_json(path: str, source: SourceSettings) -> DeliveredFile:
     with fsspec.open(path, "rt", compression="infer", encoding="utf-8-sig") as stream:
         found = objects_in(stream, source.ids)
-    return Delivered(path, _distinct(found.keys), found.rows, misread=found.misread)
+    return DeliveredFile(path, _distinct(found.keys), found.rows, misread=found.misread)
 
 
-def _look_at_parquet(path: str) -> Delivered:
+def _look_at_parquet(path: str) -> DeliveredFile:
     with fsspec.open(path, "rb") as stream:
         footer = pq.ParquetFile(stream)
         schema = footer.schema_arrow
@@ -183,7 +183,7 @@ def _look_at_parquet(path: str) -> Delivered:
             footer.schema.column(i).path: footer.schema.column(i).physical_type for i in range(len(footer.schema))
         }
     times = {field.name: field.type for field in schema if pa.types.is_timestamp(field.type)}
-    return Delivered(
+    return DeliveredFile(
         path,
         _distinct(list(schema.names)),
         footer.metadata.num_rows,
@@ -201,7 +201,7 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _parquet_column(name: str, file: Delivered) -> Column:
+def _parquet_column(name: str, file: DeliveredFile) -> Column:
     column = F.col(quoted(name))
     if name in file.nanoseconds:
         return F.timestamp_micros(_micros(column)).alias(name)

@@ -16,7 +16,7 @@ from ltv_features import cutoffs
 from ltv_features.as_of import objectors
 from ltv_features.calendar_periods import hold_mature, named_dates
 from ltv_features.config import ExampleSettings, ShopSettings
-from ltv_features.contract import PROFILE_TYPE_ID, TYPE_ID
+from ltv_features.contract import MICROS_PER_DAY, PROFILE_TYPE_ID, TYPE_ID
 from ltv_features.cutoffs import Buyers, Origin, Sampling
 from ltv_features.errors import FutureLeak, InputMissing
 from ltv_features.example_plan import ExamplePlan, basket_plan, sample_shares, value_plan
@@ -63,7 +63,7 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
         F.max(F.when(bought, F.col("item_no"))).alias("item_no"),
         F.count_if(F.col("ts_us") >= F.lit(cutoffs.midnight_us(as_of))).alias("late"),
     )
-    day = F.date_from_unix_date(F.floor(F.col("bought_us") / F.lit(86_400_000_000)).cast("int"))
+    day = F.date_from_unix_date(F.floor(F.col("bought_us") / F.lit(MICROS_PER_DAY)).cast("int"))
     rows = (
         by_user.groupBy(day.alias("day"))
         .agg(
@@ -82,7 +82,7 @@ def log_facts(events: DataFrame, as_of: date) -> LogFacts:
         raise InputMissing(f"examples as of {as_of}: no purchase before that date; next: check the mapping and --as-of")
     first_us = min(row["first_us"] for row in rows if row["first_us"] is not None)
     return LogFacts(
-        first_day=date.fromordinal(date(1970, 1, 1).toordinal() + first_us // 86_400_000_000),
+        first_day=date.fromordinal(date(1970, 1, 1).toordinal() + first_us // MICROS_PER_DAY),
         buyers=Buyers.of(first_orders),
         events=sum(row["events"] for row in rows),
         items=any(row["item_no"] for row in rows),

@@ -14,7 +14,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from ltv_features.delivery import Delivered, no_table
+from ltv_features.delivery import DeliveredFile, no_table
 from ltv_features.errors import ContractBroken, InputMissing
 
 log = logging.getLogger("ltv")
@@ -37,7 +37,7 @@ _REARRANGE = (
 
 def commits_of(
     spark: SparkSession, name: str, path: str, known: Iterable[str]
-) -> tuple[list[tuple[str, Delivered]], int]:
+) -> tuple[list[tuple[str, DeliveredFile]], int]:
     """What of the table is new, by mark, oldest first, and how many deliveries of it are known.
 
     Raises InputMissing when there is no Delta table or its log no longer reaches back to what was landed last,
@@ -78,20 +78,20 @@ def _told(history: Sequence[Row], adding: Sequence[Row]) -> bool:
     return history[0]["version"] == 0 and len(adding) <= MOST_COMMITS and all(row["isBlindAppend"] for row in adding)
 
 
-def present(spark: SparkSession, path: str) -> tuple[str, Delivered]:
+def present(spark: SparkSession, path: str) -> tuple[str, DeliveredFile]:
     """The table as it is now, as one delivery."""
     table = DeltaTable.forPath(spark, path)
     row = table.history(1).select("version", F.unix_micros("timestamp").alias("us")).collect()[0]
     rows = _at(spark, path, row["version"])
     mark = f"delta:{table.detail().select('id').collect()[0]['id']}@{row['version']}"
-    return mark, Delivered(
+    return mark, DeliveredFile(
         path, tuple(rows.columns), rows.count(), version=row["version"], committed_ts=_utc(row["us"])
     )
 
 
 def _commits(
     spark: SparkSession, name: str, path: str, prefix: str, new: Sequence[Row]
-) -> Iterator[tuple[str, Delivered]]:
+) -> Iterator[tuple[str, DeliveredFile]]:
     """Each commit with the columns of its own version and the files that it added."""
     before: tuple[int, set[str]] = (-1, set())
     for row in new:
@@ -111,7 +111,7 @@ def _commits(
         columns = tuple(there.columns)
         yield (
             f"{prefix}{version}",
-            Delivered(path, columns, rows, version=version, parts=parts, committed_ts=_utc(row["us"])),
+            DeliveredFile(path, columns, rows, version=version, parts=parts, committed_ts=_utc(row["us"])),
         )
 
 

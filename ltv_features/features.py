@@ -1,5 +1,6 @@
 """Events to user_state and user_items as of a date: all of them, or what is new on top of an earlier night."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,12 +9,16 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ltv_features.as_of import midnight
+from ltv_features.contract import PROFILE_TYPE_ID
 from ltv_features.increment import Base, Inputs, Work, base_of, inputs_noted, work_since
-from ltv_features.kept import ITEMS_BOUGHT, KEPT, STATES, Kept
+from ltv_features.kept import ITEMS_BOUGHT, KEPT_TABLES, STATES, Kept
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.ledger import Hop
 from ltv_features.session import session_settings
 from ltv_features.tables import Lake
+
+log = logging.getLogger("ltv.build_features")
 
 MERGE_UP_TO = 0.2
 """Share of rows concerned up to which they are merged in; beyond it the table is written as a whole."""
@@ -72,9 +77,20 @@ class Night:
 
         On top of a base the rows that go on counting and what came since go in; the whole table comes out.
         """
-        named = [self._account(kept) for kept in KEPT]
-        totals = iter(_totals([frame for _, frames in named for frame in frames]))
-        return [Hop(name, next(totals) + next(totals), next(totals)) for name, _ in named]
+        named = [self._account(kept) for kept in KEPT_TABLES]
+        late = [self._late(base, work) for base, work in self._works.items()]
+        totals = iter(_totals([*(frame for _, frames in named for frame in frames), *late]))
+        hops = [Hop(name, next(totals) + next(totals), next(totals)) for name, _ in named]
+        for base, restated in zip(self._works, totals, strict=True):
+            if restated:
+                log.info("%s events of before %s arrived since, or are read anew", f"{restated:,}", base.as_of)
+        return hops
+
+    def _late(self, base: Base, work: Work) -> DataFrame:
+        """One number for each event, profiles aside, that an earlier night would have had: 1."""
+        is_event = F.col("type") != F.lit(PROFILE_TYPE_ID)
+        happened = F.col("ts_us") < F.lit(round(midnight(base.as_of).timestamp()) * 1_000_000)
+        return work.events.where(is_event & happened).select(F.lit(1).alias("n"))
 
     def _account(self, kept: Kept) -> tuple[str, tuple[DataFrame, DataFrame, DataFrame]]:
         """The hop's name, and frames of what came, what was held before, and what is held now."""

@@ -8,11 +8,11 @@ by name.
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import ITEMS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import words
 from ltv_features.profiles import validity
+from ltv_features.rules import refusals_of_description
 from ltv_features.schemas import spark_schema
 from ltv_features.sources import ItemMapping
 from ltv_features.tables import Lake
@@ -35,16 +35,8 @@ def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
     item = read(mapping.item, words)
     since, said = validity(read, mapping)
     facts = {name: read(getattr(mapping, name), words).cast("string") for name in ("category", "brand", "title")}
-    refused = F.array_compact(
-        F.array(
-            F.when(F.col("_corrupt").isNotNull(), F.lit("row_corrupt")),
-            F.when(item.isNull(), F.lit("item_missing")),
-            F.when(item.rlike(UNPRINTABLE), F.lit("id_characters")),
-            F.when(F.length(item) > MAX_ID_LENGTH, F.lit("id_too_long")),
-            F.when(~said, F.lit("time_missing")),
-            F.when(said & since.isNull(), F.lit("time_unreadable")),
-        )
-    )
+    missing = {"item_missing": item.isNull()}
+    refused = refusals_of_description(item, missing=missing, said=said, since=since)
     return rows.withColumns({"item_id": item, "valid_from": since, **facts, "_rules": refused})
 
 

@@ -109,7 +109,7 @@ ITEMS_BOUGHT = Kept(
     given=lambda: F.col("quantity"),
     held=lambda: F.col("quantity"),
 )
-KEPT = (STATES, ITEMS_BOUGHT)
+KEPT_TABLES = (STATES, ITEMS_BOUGHT)
 
 
 def fold_batches(

@@ -21,7 +21,7 @@ from ltv_features import ledger
 from ltv_features.columns import needed_columns, require_columns, root_of, with_optional_keys
 from ltv_features.config import Rates
 from ltv_features.contract import RAW_EXTRA, RAW_PREFIX
-from ltv_features.delivery import READING, Delivered, find_files, look_at, read_file
+from ltv_features.delivery import READING, DeliveredFile, find_files, look_at, read_file
 from ltv_features.digest import digest_of
 from ltv_features.errors import ContractBroken, InputMissing, LtvError, RowsUnexplained
 from ltv_features.external import commits_of, present
@@ -36,6 +36,8 @@ log = logging.getLogger("ltv")
 JOB = "land_files"
 FILES_A_COMMIT = 64
 _LANDED = "landed"
+ANEW = "anew"
+"""What a commit notes that holds the whole of an external table, not what came since."""
 _COLUMN_MAPPING = "spark.databricks.delta.properties.defaults.columnMapping.mode"
 
 
@@ -45,7 +47,7 @@ class Landing:
 
     name: str
     source: SourceSettings
-    files: tuple[tuple[str, Delivered], ...]
+    files: tuple[tuple[str, DeliveredFile], ...]
     known_files: int
 
 
@@ -79,8 +81,8 @@ def look_over(lake: Lake, name: str, source: SourceSettings, *, needed: Sequence
 
 
 def _completed(
-    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], needed: Sequence[str]
-) -> list[tuple[str, Delivered]]:
+    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, DeliveredFile]], needed: Sequence[str]
+) -> list[tuple[str, DeliveredFile]]:
     """Files of JSON lines with the mapped keys that they leave out; an empty one leaves out all."""
     known = {column for _, file in files for column in file.columns}
     if lake.exists(raw_table(name)):
@@ -119,7 +121,7 @@ def land(lake: Lake, landing: Landing, *, landed_ts: datetime) -> None:
 
 
 def land_anew(lake: Lake, name: str, source: SourceSettings) -> None:
-    """Replaces the raw table of an external Delta table by what that is now, in one commit."""
+    """Replaces the raw table of an external Delta table by what that is now, in one commit that says so."""
     _append(lake, name, source, [present(lake.spark, source.path)], datetime.now(UTC), whole=True)
 
 
@@ -155,13 +157,13 @@ def _known_digests(lake: Lake, table: str) -> set[str]:
 
 
 def _append(
-    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, Delivered]], landed_ts: datetime,
+    lake: Lake, name: str, source: SourceSettings, files: Sequence[tuple[str, DeliveredFile]], landed_ts: datetime,
     *, whole: bool = False,
 ) -> None:  # fmt: skip
     awkward = any(re.search(r"[ ,;{}()\n\t=]", column) for _, file in files for column in file.columns)
     app = f"{JOB}/{name}/{digest_of(sorted(digest for digest, _ in files), *(['anew'] if whole else []))}"
     instead = "_row_number >= 0" if whole else None
-    note = {_LANDED: {digest: file.rows for digest, file in files}}
+    note: dict[str, object] = {_LANDED: {digest: file.rows for digest, file in files}} | ({ANEW: True} if whole else {})
     with session_settings(lake.spark, READING | {_COLUMN_MAPPING: "name" if awkward else "none"}):
         try:
             rows = [_with_extra(read_file(lake.spark, f, source), digest, f, landed_ts) for digest, f in files]
@@ -182,7 +184,7 @@ def _append(
             ) from error
 
 
-def _hold_read(name: str, rows: DataFrame, files: Sequence[tuple[str, Delivered]]) -> None:
+def _hold_read(name: str, rows: DataFrame, files: Sequence[tuple[str, DeliveredFile]]) -> None:
     """Nothing where Spark reads as many rows of each file as were counted in it. Raises RowsUnexplained where not."""
     counts = rows.groupBy("_file_sha256").count().collect()
     read = {row["_file_sha256"]: row["count"] for row in counts}
@@ -196,7 +198,7 @@ def _hold_read(name: str, rows: DataFrame, files: Sequence[tuple[str, Delivered]
         )
 
 
-def _with_extra(rows: DataFrame, digest: str, file: Delivered, landed_ts: datetime) -> DataFrame:
+def _with_extra(rows: DataFrame, digest: str, file: DeliveredFile, landed_ts: datetime) -> DataFrame:
     return rows.withColumns({"_file_sha256": F.lit(digest), "_landed_ts": F.lit(file.committed_ts or landed_ts)})
 
 

@@ -7,11 +7,11 @@ added, and what was known of a past night stays what it was.
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import LINKS
 from ltv_features.identity import PLACE
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
+from ltv_features.rules import VISITOR_MISSING, refusals_of_description
 from ltv_features.sources import LinkMapping
 from ltv_features.tables import Lake
 
@@ -39,17 +39,8 @@ def linked(rows: DataFrame, mapping: LinkMapping) -> DataFrame:
     user, visitor = read(mapping.user, words).cast("string"), read(mapping.visitor, words).cast("string")
     when = read(mapping.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone))
     said = read(mapping.time, is_given)
-    odd = F.coalesce(user.rlike(UNPRINTABLE), F.lit(False)) | F.coalesce(visitor.rlike(UNPRINTABLE), F.lit(False))
-    refused = F.array_compact(
-        F.array(
-            F.when(F.col("_corrupt").isNotNull(), F.lit("row_corrupt")),
-            F.when(visitor.isNull(), F.lit("visitor_missing")),
-            F.when(odd, F.lit("id_characters")),
-            F.when(F.greatest(F.length(user), F.length(visitor)) > MAX_ID_LENGTH, F.lit("id_too_long")),
-            F.when(~said, F.lit("time_missing")),
-            F.when(said & when.isNull(), F.lit("time_unreadable")),
-        )
-    )
+    missing = {VISITOR_MISSING: visitor.isNull()}
+    refused = refusals_of_description(user, visitor, missing=missing, said=said, since=when)
     columns = {"visitor_id": visitor, "user_id": user, "user_key": F.xxhash64(user), "linked_ts": when}
     return rows.withColumns({**columns, "_rules": refused})
 

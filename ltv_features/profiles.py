@@ -3,10 +3,10 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.conditions import MAX_ID_LENGTH, UNPRINTABLE
 from ltv_features.contract import USERS
 from ltv_features.mapping import Reader
 from ltv_features.parsing import instant, is_given, words
+from ltv_features.rules import refusals_of_description
 from ltv_features.sources import ItemMapping, UserMapping
 
 ALWAYS = "always"
@@ -23,15 +23,7 @@ def profiled(rows: DataFrame, mapping: UserMapping) -> DataFrame:
     dated = mapping.valid_from != ALWAYS
     since, said = validity(read, mapping)
     objection = read(mapping.objects_to_profiling, words)
-    refused = F.array_compact(
-        F.array(
-            F.when(F.col("_corrupt").isNotNull(), F.lit("row_corrupt")),
-            F.when(user.rlike(UNPRINTABLE), F.lit("id_characters")),
-            F.when(F.length(user) > MAX_ID_LENGTH, F.lit("id_too_long")),
-            F.when(~said, F.lit("time_missing")),
-            F.when(said & since.isNull(), F.lit("time_unreadable")),
-        )
-    )
+    refused = refusals_of_description(user, missing={}, said=said, since=since)
     columns = {
         "user_id": user,
         "user_key": F.xxhash64(user),
@@ -48,7 +40,8 @@ def validity(read: Reader, mapping: UserMapping | ItemMapping) -> tuple[Column, 
     """Since when a row is valid, null where that cannot be read, and whether it says so; 1970 for a source without."""
     if mapping.valid_from == ALWAYS:
         return F.lit("1970-01-01 00:00:00").cast("timestamp"), F.lit(True)
-    since = read(mapping.valid_from, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone="UTC"))
+    formats, zone = mapping.time_formats, mapping.time_zone
+    since = read(mapping.valid_from, lambda c, kind: instant(c, kind, formats=formats, zone=zone))
     return since, read(mapping.valid_from, is_given)
 
 

@@ -33,7 +33,7 @@ Known = Mapping[Name, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Delivered:
-    """What one delivery of a source was like, read as one kind of thing; counts are of rows.
+    """What one delivery of a source was like, read as one kind of thing; counts are of rows; `bad_share` of `judged`.
 
     `after`: the version up to which everything was ingested before; what is known of later ones was never finished.
     """
@@ -50,6 +50,7 @@ class Delivered:
     refused: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
     bad_share: float = 0.0
+    judged: int = 0
     completeness: Mapping[str, float] = field(default_factory=dict)
     oldest_us: int | None = None
     newest_us: int | None = None
@@ -212,20 +213,19 @@ def too_bad(each: Delivered, limit: float) -> list[str]:
     """In words, that a larger share than the limit was refused, or a fifth of it for a mistaken unit of time; empty
     where neither was.
     """
-    rows = each.rows_in - each.anonymous
-    mistaken = each.refused.get(UNIT_MISTAKEN, 0) / rows if rows else 0.0
+    mistaken = each.refused.get(UNIT_MISTAKEN, 0) / max(each.judged, 1)
     if each.bad_share <= limit:
         if mistaken <= limit * UNIT_SHARE:
             return []
         return [
-            f"source {each.name!r}: expected times in the unit that time_formats says, actual {mistaken:.1%} of {rows} "
-            f"rows in another ({UNIT_MISTAKEN})"
+            f"source {each.name!r}: expected times in the unit that time_formats says, actual {mistaken:.1%} of "
+            f"{each.judged} rows in another ({UNIT_MISTAKEN})"
         ]
     top = sorted(each.refused.items(), key=lambda one: (-one[1], one[0]))[:5]
     beside = f", {each.anonymous} without a customer aside" if each.anonymous else ""
     return [
         f"source {each.name!r}: expected at most {limit:.1%} refused rows, actual {each.bad_share:.1%} "
-        f"of {rows} rows{beside} ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
+        f"of {each.judged} rows{beside} ({', '.join(f'{reason} {rows}' for reason, rows in top)})"
     ]
 
 

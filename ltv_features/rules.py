@@ -4,8 +4,10 @@ Conditions use constants of the source and facts of the single row, nothing fitt
 columns they read; a fact that was said but could not be read is null while its `_given_` mark is true.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Literal
 
 from pyspark.sql import Column
@@ -30,11 +32,13 @@ from ltv_features.conditions import (
     negative,
     no_item,
     no_quantity,
+    older_rate,
     out_of_range,
     structure,
     taken,
     too_late,
     unreadable,
+    without_a_unit,
     without_rate,
     wrong_sign,
     zero_amount,
@@ -79,8 +83,8 @@ ERRORS: tuple[Rule, ...] = (
         in_another_unit,
         "seconds, milliseconds or microseconds since 1970, but not what time_formats says",
     ),
-    Rule("time_unreadable", unreadable("event_ts"), "no configured format reads the time"),
-    Rule("time_out_of_range", out_of_range, "before ingest.earliest_date or after 2200"),
+    Rule("time_unreadable", without_a_unit(unreadable("event_ts")), "no configured format reads the time"),
+    Rule("time_out_of_range", without_a_unit(out_of_range), "before ingest.earliest_date or after 2200"),
     Rule("time_in_future", in_future, "later than the landing plus ingest.future_skew_days"),
     Rule("time_too_late", too_late, "more than ingest.lateness_days before the landing, and no history"),
     Rule("item_missing", no_item, "no item"),
@@ -132,11 +136,21 @@ NOTES = (
         "an id had blanks around it, or came in another form of Unicode: all spellings are one",
         "note",
     ),
+    Rule("rate_of_earlier_day", older_rate, "its day has no rate, one of up to max_age_days before counts", "note"),
     Rule("late", late, "it came later than a day after it happened; nights since then are restated", "note"),
     *(Rule(f"{fact}_capped", above(fact, "cap"), "set to the shop's own limit", "note") for fact in _CAPPED),
     *(Rule(f"{fact}_filled", filled(fact), "blank, the configured constant stands there", "note") for fact in _FILLED),
     *(Rule(f"{fact}_last_known", taken(fact), "blank, the last one said stands there", "note") for fact in _TAKEN),
 )
+
+VISITOR_MISSING = "visitor_missing"
+ELSEWHERE: Mapping[str, str] = {
+    CONFLICT: "another row of this source says something else under the same event id",
+    "link_conflict": "of links: the visitor is another customer already",
+    VISITOR_MISSING: "of links: no visitor",
+    "model_failed": "of users: the model failed for them, and a fallback speaks in its place",
+}
+"""What refuses a row for more than the row itself, or a row that is no event."""
 
 RULES = (*ERRORS, *WISHES)
 WISH_IDS = tuple(rule.id for rule in WISHES)
@@ -163,6 +177,30 @@ def _found(rules: Sequence[Rule], limits: Limits) -> Column:
     return F.array_compact(F.array(*found)) if found else F.array().cast("array<string>")
 
 
+def refusals_of_description(*ids: Column, missing: Mapping[str, Column], said: Column, since: Column) -> Column:
+    """The ids of all rules that refuse a profile, an item or a link: `missing` ones by rule, `ids` that may be odd, and
+    since when it holds: whether that is `said`, and what was read of it.
+    """
+    long, odd = ([F.coalesce(test(each), F.lit(False)) for each in ids] for test in (_too_long, _unprintable))
+    found = {
+        "row_corrupt": F.col("_corrupt").isNotNull(),
+        **missing,
+        "id_characters": reduce(or_, odd),
+        "id_too_long": reduce(or_, long),
+        "time_missing": ~said,
+        "time_unreadable": said & since.isNull(),
+    }
+    return F.array_compact(F.array(*[F.when(wrong, F.lit(rule)) for rule, wrong in found.items()]))
+
+
+def _unprintable(text: Column) -> Column:
+    return text.rlike(UNPRINTABLE)
+
+
+def _too_long(text: Column) -> Column:
+    return F.length(text) > MAX_ID_LENGTH
+
+
 def only_wished(rules: Column) -> Column:
     """Whether a row is refused by the shop's wishes alone."""
     return (F.size(rules) > 0) & (F.size(F.array_except(rules, F.array(*map(F.lit, WISH_IDS)))) == 0)
@@ -171,6 +209,5 @@ def only_wished(rules: Column) -> Column:
 if __name__ == "__main__":
     for each in (*RULES, *NOTES):
         print(f"{each.id:<24} {each.severity:<6} {each.message}")
-    print(f"{CONFLICT:<24} {'error':<6} another row of this source says something else under the same event id")
-    print(f"{'link_conflict':<24} {'error':<6} of links: the visitor is another customer already")
-    print(f"{'visitor_missing':<24} {'error':<6} of links: no visitor")
+    for name, message in ELSEWHERE.items():
+        print(f"{name:<24} {'error':<6} {message}")

@@ -59,10 +59,14 @@ class Sieved:
         return self.rows.where(F.col("_outcome") == outcome)
 
     @property
+    def judged(self) -> int:
+        """Rows that say something of a customer, or of whatever is read in them."""
+        return self.there - self.counts.get(ANONYMOUS, 0) - self.counts.get(UNRELATED, 0)
+
+    @property
     def bad_share(self) -> float:
-        """Rows refused for an error by rows that say something of a customer, or of whatever is read in them."""
-        judged = self.there - self.counts.get(ANONYMOUS, 0) - self.counts.get(UNRELATED, 0)
-        return (self.counts.get(QUARANTINED, 0) - self.found.wished) / judged if judged else 0.0
+        """Of the judged rows those refused for an error."""
+        return (self.counts.get(QUARANTINED, 0) - self.found.wished) / self.judged if self.judged else 0.0
 
     def delivered(self) -> Delivered:
         """What the quality table says of it."""
@@ -70,8 +74,8 @@ class Sieved:
         by_outcome = {name: found.counts.get(name, 0) for name in (KEPT, DUPLICATE, QUARANTINED, ANONYMOUS)}
         return Delivered(
             self.source, self.delivery.version, self.rows_in, **by_outcome, kind=self.kind, after=self.delivery.after,
-            refused=found.refused, noted=found.noted, bad_share=self.bad_share, completeness=found.completeness,
-            oldest_us=found.oldest_us, newest_us=found.newest_us,
+            refused=found.refused, noted=found.noted, bad_share=self.bad_share, judged=self.judged,
+            completeness=found.completeness, oldest_us=found.oldest_us, newest_us=found.newest_us,
         )  # fmt: skip
 
     def hop(self, rows_out: int, older: int = 0) -> Hop:

@@ -170,6 +170,7 @@ class UserMapping(Section):
     user: str
     valid_from: str
     time_formats: list[Pattern] = []
+    time_zone: Zone = "UTC"
     attributes: list[str] = []
     sensitive: list[str] = []
     use_sensitive: bool = False
@@ -192,6 +193,7 @@ class ItemMapping(Section):
     item: str
     valid_from: str = "always"
     time_formats: list[Pattern] = []
+    time_zone: Zone = "UTC"
     category: str | None = None
     brand: str | None = None
     title: str | None = None

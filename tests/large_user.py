@@ -17,7 +17,7 @@ from ltv_features.config import SparkSettings
 from ltv_features.contract import EVENTS
 from ltv_features.features import Night
 from ltv_features.increment import inputs_of
-from ltv_features.kept import ITEMS_BOUGHT, KEPT, STATES
+from ltv_features.kept import ITEMS_BOUGHT, KEPT_TABLES, STATES
 from ltv_features.schemas import spark_schema
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
     shop.events([shop.event(f"u{n}", 1.5) for n in range(1, 12)])
     _write_events(lake)
     night, inputs = Night(lake, FIRST + timedelta(DAYS)), inputs_of(lake)
-    for kept in KEPT:
+    for kept in KEPT_TABLES:
         night.bring(kept, inputs, "once")
     unexplained = [hop.unexplained for hop in night.accounts()]
     night.done()

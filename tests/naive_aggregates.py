@@ -125,7 +125,7 @@ def _doing(rows: list[Row], as_of_us: int) -> dict[str, Any]:
 def _living(rows: list[Row], as_of_us: int) -> dict[str, Any]:
     times = [row["ts_us"] for row in rows]
     days = _own_days(rows, as_of_us)
-    first = max((_days_ago(row, as_of_us) for row in rows), default=0)
+    first = max(days, default=0)
     tenure = (as_of_us - min(times)) / MICROS_PER_DAY if times else 0
     own = [row["ts_us"] for row in rows if row["type"] != TYPE_ID["promotion_received"]]
     idle = (as_of_us - max(own)) / MICROS_PER_DAY if own else tenure

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from ltv_features.contract import EVENT_TYPES, EVENTS, ITEMS, LINKS, USERS, Table
 from ltv_features.features import Night
 from ltv_features.increment import inputs_noted, inputs_of
-from ltv_features.kept import KEPT
+from ltv_features.kept import KEPT_TABLES
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
@@ -103,7 +103,7 @@ class Shop:
     def night(self, days: int) -> None:
         """Both tables as of FIRST + `days`, and their accounts hold."""
         night, inputs = Night(self.lake, FIRST + timedelta(days)), inputs_of(self.lake)
-        for kept in KEPT:
+        for kept in KEPT_TABLES:
             night.bring(kept, inputs, f"digest-{days}-{self.written}")
         assert [hop.unexplained for hop in night.accounts()] == [0, 0]
         night.done()
@@ -111,10 +111,10 @@ class Shop:
     def hold(self, days: int) -> None:
         """Asserts that both tables are what a build from all events before the night, as it knew them, gives."""
         as_of = FIRST + timedelta(days)
-        inputs = [inputs_noted(self.lake, kept.table.name, as_of)[0] for kept in KEPT]
+        inputs = [inputs_noted(self.lake, kept.table.name, as_of)[0] for kept in KEPT_TABLES]
         assert inputs[0] == inputs[-1]
         events = kernel_events_as_of(self.lake, as_of, inputs[0].versions).persist()
-        for kept in KEPT:
+        for kept in KEPT_TABLES:
             there = self.lake.at_night(kept.table.name, as_of)
             assert rows_of(there) == rows_of(kept.built(events, as_of)), kept.table.name
         events.unpersist()

@@ -92,6 +92,7 @@ CATALOGUE = (
     bad("B14 negative", "quantity_negative", quantity="-1"),
     bad("B15 unknown currency", "currency_unknown", currency="XXX"),
     bad("B15 no currency", "currency_unknown", currency=""),
+    bad("B15 small letters", "currency_unknown", currency="usd"),
     bad("B17 future", "time_in_future", when="2026-03-01 00:00:00"),
     bad("B17 too late", "time_too_late", when="2025-11-01 00:00:00"),
     bad("B18 1970", "time_out_of_range", when="1970-01-01 00:00:00"),
@@ -111,6 +112,7 @@ CATALOGUE = (
     bad("B22 no id", "event_id_missing", id=""),
     bad("B23 nobody's purchase", ANONYMOUS, who="", paid="oops"),
     bad("B23 no item", "item_missing", sku=""),
+    bad("B23 a refund of nothing bought", EVENT, who="u9", type="back", bill="b9"),
     bad("B24 a cell too few", "row_corrupt", currency="<cut>"),
 )
 

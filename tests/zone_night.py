@@ -17,7 +17,7 @@ from ltv_features.config import SparkSettings
 from ltv_features.examples import log_facts
 from ltv_features.features import Night
 from ltv_features.increment import inputs_of
-from ltv_features.kept import KEPT
+from ltv_features.kept import KEPT_TABLES
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
@@ -39,11 +39,11 @@ def nights(lake: Lake, folder: Path) -> dict[str, str | int]:
     shop.run()
     for day in NIGHTS:
         night, inputs = Night(lake, day), inputs_of(lake)
-        for kept in KEPT:
+        for kept in KEPT_TABLES:
             night.bring(kept, inputs, f"{day}")
         night.done()
     events = lake.read("events").withColumn("event_ts", F.unix_micros("event_ts")).drop("landed_ts")
-    told = {"events": digest(events), **{kept.table.name: digest(lake.read(kept.table.name)) for kept in KEPT}}
+    told = {"events": digest(events), **{kept.table.name: digest(lake.read(kept.table.name)) for kept in KEPT_TABLES}}
     facts = log_facts(kernel_events_as_of(lake, NIGHTS[0]), NIGHTS[0])
     return told | {"first_day": str(facts.first_day), "events_before": facts.events}
 

@@ -15,13 +15,16 @@ Flags = npt.NDArray[np.bool_]
 
 
 def _returned(first: int, last: int) -> Compute:
-    """1 for who did something from `first` to `last` days after the day of the first event (bracket retention)."""
+    """1 for who did something from `first` to `last` days after the first day on which they did (bracket retention)."""
 
     def compute(view: StateView) -> Floats:
-        who = view.days["who"]
-        began = view.days["day"][np.minimum(view.day_offsets[:-1], max(len(who) - 1, 0))] if len(who) else who
-        after = view.days["day"] - began[who]
-        then = (after >= first) & (after <= last) & (view.days["own"] > 0)
+        own = view.days["own"] > 0
+        who, day = view.days["who"][own], view.days["day"][own]
+        users, at = np.unique(who, return_index=True)  # a user's days stand in order, so the first is the earliest
+        began = np.zeros(len(view.day_offsets) - 1, day.dtype)
+        began[users] = day[at]
+        after = day - began[who]
+        then = (after >= first) & (after <= last)
         return (view.total(who, then.astype(np.float64)) > 0).astype(np.float64)
 
     return compute
@@ -87,15 +90,15 @@ AGGREGATES = (
         (30, 90),
         lambda days: lambda view: view.active_days(days),
     ),
-    Aggregate("returned_day_1", "flag", "did something on the day after the first", _returned(1, 1)),
-    Aggregate("returned_day_7", "flag", "did something 2 to 7 days after the first", _returned(2, 7)),
-    Aggregate("returned_day_30", "flag", "did something 8 to 30 days after the first", _returned(8, 30)),
+    Aggregate("returned_day_1", "flag", "did something on the day after their first doing", _returned(1, 1)),
+    Aggregate("returned_day_7", "flag", "did something 2 to 7 days after their first doing", _returned(2, 7)),
+    Aggregate("returned_day_30", "flag", "did something 8 to 30 days after their first doing", _returned(8, 30)),
     Aggregate("stage_new", "flag", f"known for less than {NEW_DAYS} days", flag(_new)),
     Aggregate(
         "stage_growing", "flag", f"spent more in {LOST_DAYS} days than in {LOST_DAYS} before; not new", flag(_growing)
     ),
     Aggregate("stage_active", "flag", "neither new, nor growing, nor lost", flag(_active)),
     Aggregate("stage_lost", "flag", f"nothing done for more than {LOST_DAYS} days; not new", flag(_lost)),
-    Aggregate("weekend_share", "ratio", "share of events on Saturday and Sunday", _weekend),
-    Aggregate("evening_share", "ratio", "share of events from 18:00 UTC", _evening),
+    Aggregate("weekend_share", "ratio", "share of events on weekends, promotions received among them", _weekend),
+    Aggregate("evening_share", "ratio", "share of events from 18:00 UTC, promotions received among them", _evening),
 )

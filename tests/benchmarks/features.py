@@ -7,7 +7,7 @@ from pathlib import Path
 from ltv_features.config import SparkSettings
 from ltv_features.features import Night
 from ltv_features.increment import inputs_of
-from ltv_features.kept import KEPT
+from ltv_features.kept import KEPT_TABLES
 from ltv_features.session import open_session
 from ltv_features.tables import Lake
 from tests.benchmarks import world
@@ -56,7 +56,7 @@ def _made(lake: Lake, days: int) -> list[int]:
     """Both tables as of so many days, accounts included; returns what the accounts leave unexplained."""
     as_of, inputs = world.night(days), inputs_of(lake)
     night = Night(lake, as_of)
-    for kept in KEPT:
+    for kept in KEPT_TABLES:
         night.bring(kept, inputs, f"digest-{days}")
     left = [hop.unexplained for hop in night.accounts()]
     night.done()
@@ -64,7 +64,7 @@ def _made(lake: Lake, days: int) -> list[int]:
 
 
 def _signatures(lake: Lake) -> list[tuple[int, int]]:
-    return [world.signature(lake.read(kept.table.name)) for kept in KEPT]
+    return [world.signature(lake.read(kept.table.name)) for kept in KEPT_TABLES]
 
 
 ALL = {"P4": p4}

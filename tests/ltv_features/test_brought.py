@@ -53,16 +53,17 @@ def test_a_lookup_with_two_answers_for_one_key_is_refused(lake: Lake, tmp_path: 
 
 
 def test_other_currencies_are_converted_by_the_rate_of_the_day_and_refused_without_one(
-    lake: Lake, tmp_path: Path
+    lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     columns = {"user": "who", "time": "when", "amount": "paid", "currency": "money"}
     said = {"event_type": "purchase", "columns": columns}
     blank = {"last_known": ["currency"], "fill": {"currency": "USD"}}
     sources = {"sales": {"events": said}, "blanks": {"events": {**said, "blank": blank}}, "rates": {}}
-    rates = {"source": "rates", "rate": "worth", "max_age_days": 2}
+    rates = {"source": "rates", "rate": "worth", "max_age_days": 2, "decimal": ",", "time_formats": ["dd.MM.yyyy"]}
     shop = Shop(lake, tmp_path, sources, shop={"currency": "EUR", "rates": rates})
-    worths = ("USD,01,0.905", "USD,03,0.5", "JPY,01,0.0061", "GBP,x,2", "GBP,01,100000000", "KWD,01,3")
-    shop.deliver("rates", "currency,day,worth\n" + "".join(f"{row[:4]}2026-01-{row[4:]}\n" for row in worths))
+    worths = ("USD;01;0,905", "USD;03;0,5", "JPY;01;0,0061", "GBP;x;2", "GBP;01;100000000", "KWD;01;3")
+    told = ((code, f"{day}.01.2026", worth) for code, day, worth in (row.split(";") for row in worths))
+    shop.deliver("rates", "currency,day,worth\n" + "".join(f'{code},{day},"{worth}"\n' for code, day, worth in told))
     rows = ("01,10.00,EUR", "01,10.00,USD", "02,1.01,USD", "03,10,USD", "01,1000,JPY", "04,1,JPY", "01,1,GBP", "01,1,")
     rows += ("01,1.239,KWD", "01,10.5,JPY", "01,1.2399,KWD", "01,1.239,USD")  # a yen has no cents, a dinar has 1,000
     shop.deliver("sales", "who,when,paid,money\n" + "".join(f"u1,2026-01-{row}\n" for row in rows))
@@ -83,6 +84,9 @@ def test_other_currencies_are_converted_by_the_rate_of_the_day_and_refused_witho
         ("USD", 3, 500),
     ]
     assert shop.column("quarantine", "reason") == [*["amount_unreadable"] * 3, *["currency_unknown"] * 3]
+    assert "source rates: 2 rates are left out" in caplog.text
+    noted = {row["source"]: row["noted"] for row in lake.read("quality").collect()}
+    assert noted["sales"]["rate_of_earlier_day"] == 1
 
 
 def test_items_are_numbered_by_first_event_then_id_and_those_without_events_come_last(

@@ -16,6 +16,7 @@ from ltv_features.rebuild import rebuild
 from ltv_features.sources import SourceSettings
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY
+from tests.killing import Killed, arm
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -140,6 +141,20 @@ def test_rows_taken_back_come_to_events_with_a_rebuild_and_count_nobody_twice(lo
     assert lake.feed("events", 0, 1).where("_change_type = 'delete'").count() == 3
     log.add(("u9", "2026-01-09 10:00:00", "b9", "9.00"))
     assert ingested(log, lake, history=True) == [(1, 1, {})]
+
+
+def test_a_rebuild_that_was_killed_before_its_events_were_replaced_is_finished_by_the_next_night(
+    log: Log, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ingested(log, lake, history=True) == [(3, 3, {})]
+    DeltaTable.forPath(lake.spark, log.path).delete("who = 'u2'")
+    arm(monkeypatch, "events", after=False)
+    with pytest.raises(Killed):
+        rebuild(lake, settings_of(log, lake, history=True), "log", as_of=DAY, run_id="r")
+    monkeypatch.undo()
+    assert ingested(log, lake, history=True) == [(2, 2, {})]
+    assert {row["user_id"] for row in lake.read("events").select("user_id").collect()} == {"u1"}
+    assert ingested(log, lake, history=True) == []
 
 
 def test_rearranged_files_bring_nothing_and_rows_taken_back_are_refused_by_name(log: Log) -> None:

@@ -1,5 +1,6 @@
 """A night on top of an earlier one is, bit for bit, what building it from all events would be."""
 
+import logging
 import os
 
 import pytest
@@ -32,9 +33,13 @@ def shop(young: Shop, lake: Lake) -> Shop:
 
 
 @pytest.mark.slow
-def test_a_night_is_merged_on_top_of_the_one_before_and_late_rows_come_in(shop: Shop) -> None:
+def test_a_night_is_merged_on_top_of_the_one_before_and_late_rows_come_in(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="ltv.build_features")
     shop.events([shop.event("u1", 1.5), shop.event("u1", 0.1), shop.event("u2", 0.3), shop.event("u3", 2.0)])
     shop.night(2)  # the last one lies ahead
+    assert "2 events of before 2026-01-02 arrived since" in caplog.text
     shop.hold(2)
     assert commits(shop.lake, STATES.table.name)[-1] == "MERGE"
     shop.night(3)  # nothing new arrived, yet what lay ahead has come

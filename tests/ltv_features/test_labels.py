@@ -28,18 +28,27 @@ def labels_of(
 
 
 @settings(max_examples=100)
-@given(some_rows(), st.permutations(["a", "b", "cc", "nobody"]), st.integers(0, 39), st.integers(0, 45))
-def test_labels_say_what_plain_loops_say(rows: list[Row], users: list[str], cutoff: int, until: int) -> None:
+@given(
+    some_rows(),
+    st.permutations(["a", "b", "cc", "nobody"]),
+    st.integers(0, 39),
+    st.integers(0, 45),
+    st.lists(st.integers(1, 40), min_size=1, max_size=4, unique=True).map(sorted),
+)
+def test_labels_say_what_plain_loops_say(
+    rows: list[Row], users: list[str], cutoff: int, until: int, ends: list[int]
+) -> None:
+    periods = tuple(zip([0, *ends[:-1]], ends, strict=True))
     rows = [row for row in rows if row["user_id"] != "A"]  # shares its key with `a`
     keys = np.array([key_of(user) for user in users], np.int64)
     times = {"cutoff_us": cutoff * DAY, "observed_until_us": until * DAY}
-    made = labels(kernel_events(rows), user_keys=keys, periods_days=PERIODS, **times)
-    further = further_labels(kernel_events(rows), user_keys=keys, periods_days=PERIODS, **times)
+    made = labels(kernel_events(rows), user_keys=keys, periods_days=periods, **times)
+    further = further_labels(kernel_events(rows), user_keys=keys, periods_days=periods, **times)
     assert (tuple(made), tuple(further)) == (LABEL_FIELDS, PERIOD_LABELS + NEXT_LABELS)
     for place, user in enumerate(users):
         own = [row for row in rows if row["user_id"] == user]
-        expected = naive.label(own, periods_days=PERIODS, **times)
-        expected |= naive.next_label(own, periods_days=PERIODS, **times)
+        expected = naive.label(own, periods_days=periods, **times)
+        expected |= naive.next_label(own, periods_days=periods, **times)
         for name, values in (made | further).items():
             assert values[place].tolist() == pytest.approx(expected[name], rel=1e-6), name
 

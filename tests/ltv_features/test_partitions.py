@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from ltv_features.increment import inputs_of
-from ltv_features.kept import KEPT
+from ltv_features.kept import KEPT_TABLES
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.session import session_settings
 from ltv_features.tables import Lake
@@ -20,7 +20,7 @@ def test_no_order_and_no_partitioning_of_events_moves_a_bit_of_a_state(lake: Lak
     shop.events(same_instant + [row for night in range(1, 9) for row in shop.some_events(night)])
     as_of = FIRST + timedelta(9)
     events = kernel_events_as_of(lake, as_of, inputs_of(lake).versions).persist()
-    for kept in KEPT:
+    for kept in KEPT_TABLES:
         told = set()
         for partitions in (1, 2, 8):
             shuffled = events.repartition(partitions, F.rand(partitions)).sortWithinPartitions(F.rand(partitions + 1))

@@ -45,7 +45,9 @@ def test_a_delivery_leaves_counts_shares_and_times(lake: Lake, tmp_path: Path) -
 
 def test_a_mistaken_unit_holds_a_night_from_a_fifth_of_the_limit_on() -> None:
     few, many = (
-        Delivered("log", 0, rows_in=1_010, anonymous=10, bad_share=0.02, refused={"time_unit_mistaken": rows})
+        Delivered(
+            "log", 0, rows_in=1_010, anonymous=10, judged=1_000, bad_share=0.02, refused={"time_unit_mistaken": rows}
+        )
         for rows in (10, 11)
     )
     assert quality.too_bad(few, 0.05) == []
