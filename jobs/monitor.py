@@ -6,9 +6,9 @@ from jobs._entry import Run, start
 from ltv_features import files, ledger
 from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
-from ltv_features.digest import digest_of
+from ltv_train.judging import grades
 from ltv_train.pages import outcome_page
-from ltv_train.score import nights, outcomes
+from ltv_train.score import outcomes
 
 NEEDS_SPARK = True
 
@@ -20,7 +20,7 @@ def main(run: Run) -> None:
     lake, shop, root = run.lake, run.settings.shop, run.settings.lake.root
     minor = 10**shop.minor_digits
     for night, days in outcomes.matured(lake, run.as_of, shop.horizons_days).items():
-        digest = digest_of("monitor", night, days, (nights.published(lake, night) or {}).get("input_digest"))
+        digest = outcomes.made_from(lake, night, days)
         if lake.committed(OUTCOMES.name, night) != digest:
             said = outcomes.candidates_said(lake, night, shop.horizons_days, minor)
             rows = outcomes.outcomes(lake, night, days, said, minor)
@@ -34,6 +34,9 @@ def main(run: Run) -> None:
         html = outcome_page(measured, folds, **told)
         page = files.join(root, "reports", str(night), "outcome.html")
         files.write_bytes(page, html.encode())
+        for horizon, (grade, naive) in grades.afterwards(folds, outcomes.PUBLISHED).items():
+            say = log.warning if grade == grades.WORSE else log.info
+            say("%s, %d days: grade %s against %s", night, horizon, grade, naive)
         for row in measured:
             log.info(
                 "%s, %d days: %-14s Gini %.4f  Spearman %.4f  MAE %.2f  bias %+.2f  top decile %.1f %%  AUC %.4f",

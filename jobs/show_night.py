@@ -20,12 +20,12 @@ def main(run: Run) -> None:
     if last is None or row is None:
         raise InputMissing(f"no night up to {run.as_of} is published; next: deploy/local/run.sh for a date")
     night = str(last)
-    landed = lake.read("ledger").where("job = 'land_files'").collect()
+    landed = lake.read("ledger").where("job = 'land_files'").where(on_night(last)).collect()
     print(f"night {night}")
     print(f"  rows landed    {sum(hop['rows_in'] for hop in landed):>12,}")
     print(f"  users scored   {row['eligible_users']:>12,}")
-    if lake.exists(OUTCOMES.name):
-        happened = [r.asDict() for r in lake.read(OUTCOMES.name).where(on_night(last)).collect()]
+    known = lake.read(OUTCOMES.name).where(on_night(last)).collect() if lake.exists(OUTCOMES.name) else []
+    if happened := [one.asDict() for one in known]:
         print("\n  users with an order before the night, of whom every candidate spoke:")
         print("  what happened    days    Gini [90 %]              Spearman  MAE of the median [90 %]  top decile")
         for one, sure in outcomes.with_intervals(happened):

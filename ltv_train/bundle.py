@@ -84,6 +84,15 @@ class Bundle:
         return load(self.path / "members" / checked_name(name))
 
 
+def hold_folder(root: str) -> None:
+    """Nothing where bundles can lie below `root`. Raises BundleRefused for an address: they are opened as folders."""
+    if "://" in root:
+        raise BundleRefused(
+            f"lake.root {root}: expected a path that every machine sees, actual an address; bundles are opened as "
+            "folders; next: mount the store, and give the path"
+        )
+
+
 def write(
     parent: str | Path,
     *,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltv_train.bundle import Bundle
+from ltv_train.config import BLEND
 from ltv_train.judging.backtest import Backtest
 from ltv_train.manifest import Manifest
 
@@ -66,7 +67,7 @@ def model_card(made: Backtest, installed: Bundle | None, manifest: Manifest) -> 
     if installed is None:
         return None
     weights = made.weights.used
-    members = dict(zip(weights.names, weights.mean, strict=True)) if made.verdict.promoted == "blend" else {}
+    members = dict(zip(weights.names, weights.mean, strict=True)) if made.verdict.promoted == BLEND else {}
     return ModelCard(
         name=str(made.verdict.promoted),
         kind=installed.kind,

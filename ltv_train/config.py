@@ -13,10 +13,11 @@ from ltv_train.search_settings import SearchSettings
 __all__ = ["NetworkSettings", "TrainConfig"]
 
 BOOSTERS = ("boosting_g", "boosting_e")
+BLEND = "blend"
 """The two gradient boosters: candidates of every training, and members of its blend."""
 RESERVED = (
     *("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor"),
-    *(*BOOSTERS, "blend"),
+    *(*BOOSTERS, BLEND),
 )
 """Names of other candidates, which no network may take; neither may names that begin with `last_`."""
 

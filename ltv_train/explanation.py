@@ -18,11 +18,11 @@ from ltv_features.project import Examples
 from ltv_train import data
 from ltv_train.bundle import Bundle, load
 from ltv_train.classical.trees import Boosting
-from ltv_train.config import ExplainSettings
+from ltv_train.config import BLEND, ExplainSettings
 from ltv_train.explain import sections
 from ltv_train.explain.night import Explanation, Past, Published, explain
 from ltv_train.judging import backtest
-from ltv_train.judging.backtest import BLEND, Backtest
+from ltv_train.judging.backtest import Backtest
 from ltv_train.money import Money
 from ltv_train.predict import open_predictor
 from ltv_train.report import Section, page

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ltv_train.config import GateSettings
+from ltv_train.config import BLEND, GateSettings
 from ltv_train.judging import grades
 from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.paired import Differences, Judged, differences
@@ -21,7 +21,6 @@ from ltv_train.metrics.value import mae, normalised_gini, spearman
 from ltv_train.predictions import Predictions
 
 BASELINE_NAMES = ("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor")
-BLEND = "blend"
 _NEAR_TIE = 0.002
 """Within this much skill of the best, the blend goes first: it hangs less on the luck of one member."""
 _BOUND = 0.1
@@ -36,7 +35,8 @@ _FRESH = 5
 class Comparison:
     """A candidate against one opponent: differences with their one-sided 90 % bounds; above 0 is better.
 
-    `gini_bound` and `mae_bound` are the lower bounds, `surely_worse` says that both upper bounds are below 0.
+    `gini_bound` and `mae_bound` are the lower bounds, `surely_worse` says that both upper bounds are below 0, `by_gain`
+    that it is not worse by the second rule: see the module.
     """
 
     candidate: str
@@ -48,11 +48,14 @@ class Comparison:
     not_worse: bool
     better: bool
     surely_worse: bool
+    by_gain: bool = False
 
     @property
     def sentence(self) -> str:
         """The comparison in words."""
         verdict = "better" if self.not_worse and self.better else "not worse" if self.not_worse else "may be worse"
+        if self.by_gain:
+            verdict += ", for it surely gains in one and by estimate loses in neither"
         return (
             f"{self.candidate} against {self.against}: Gini {self.gini:+.4f} (at least {self.gini_bound:+.4f}), "
             f"error of the median {-self.mae:+.1%} (at most {-self.mae_bound:+.1%}): {verdict}"
@@ -90,10 +93,13 @@ def decide(folds: Sequence[Fold], *, production: str | None, settings: GateSetti
         opponents.append(str(production))
     elif production is not None and production not in skill:
         reasons.append(f"production {production} is no candidate of this run and could not be compared")
-    made: list[Comparison] = []
+    # what serves is held against the baseline whoever is promoted: see after_refit
+    made = [compare(folds, name, baseline, settings, seed) for name in opponents[1:]]
     for name in ranked:
-        tried = [compare(folds, name, other, settings, seed) for other in opponents if other != name]
-        made += tried
+        known = {(each.candidate, each.against): each for each in made}
+        against = [other for other in opponents if other != name]
+        tried = [known.get((name, other)) or compare(folds, name, other, settings, seed) for other in against]
+        made += [each for each in tried if each not in made]
         reasons += [comparison.sentence for comparison in tried]
         if _passes(name, tried, production):
             reasons.append(f"{name} is promoted: {_why(name, production, tried)}")
@@ -118,13 +124,17 @@ def opened(verdict: Verdict, times: int) -> Verdict:
 
 
 def after_refit(verdict: Verdict, problems: Sequence[str], *, production: str | None) -> Verdict:
-    """The verdict once the refitted model is known: with problems production stays, or the best baseline begins."""
+    """The verdict once the refitted model is known: with problems production stays; the best baseline begins where
+    nothing served, or what did is surely worse than it.
+    """
     if not problems or verdict.promoted is None:
         return verdict
     reasons = [*verdict.reasons, *(f"refit of {verdict.promoted}: {problem}" for problem in problems)]
     if production is not None:
         stays = _instead(verdict, production)
-        return replace(verdict, promoted=None, grade=stays, reasons=(*reasons, f"held: {production} stays"))
+        if stays != grades.WORSE:
+            return replace(verdict, promoted=None, grade=stays, reasons=(*reasons, f"held: {production} stays"))
+        reasons.append(f"{production} is surely worse than {verdict.best_baseline}")
     first = verdict.best_baseline
     begins = _instead(verdict, first)
     return replace(verdict, promoted=first, grade=begins, reasons=(*reasons, f"held: {first} begins"))
@@ -185,7 +195,8 @@ def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettin
     not_worse = bool(within or gained)
     better = bool(found.gini > 0 or found.mae > 0)
     worse = bool(max(found.gini_bound(1 - _BOUND), found.mae_bound(1 - _BOUND)) < 0)
-    return Comparison(name, against, found.gini, gini_bound, found.mae, mae_bound, not_worse, better, worse)
+    bounds = (found.gini, gini_bound, found.mae, mae_bound)
+    return Comparison(name, against, *bounds, not_worse, better, worse, by_gain=bool(gained and not within))
 
 
 def _differences(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Differences:

@@ -16,7 +16,7 @@ from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import Diverged
 from ltv_train import distributed, network_candidates
 from ltv_train.baselines import fit_baselines
-from ltv_train.bundle import Bundle
+from ltv_train.bundle import Bundle, hold_folder
 from ltv_train.classical.boosting import fit_boosters
 from ltv_train.config import TrainSettings
 from ltv_train.judging.prediction_files import write_predictions
@@ -56,6 +56,7 @@ def train_all(
     `origins` are ISO dates, the last one the night itself, whose networks may begin where `starts` says. Where nobody
     spent anything after a cut-off the baselines are the only candidates. Raises TrainingFailed without training rows.
     """
+    hold_folder(out)
     started, made_so = time.monotonic(), procedures_of(settings)
     folders = {origin: files.join(shards, "value", origin) for origin in origins}
     prepared = [prepare(folder, settings, is_refit=origin == origins[-1]) for origin, folder in folders.items()]

@@ -16,7 +16,7 @@ from ltv_features.project import Examples
 from ltv_train import blend, gate
 from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
-from ltv_train.config import BOOSTERS, GateSettings
+from ltv_train.config import BLEND, BOOSTERS, GateSettings
 from ltv_train.gate import Verdict
 from ltv_train.judging import evaluation, uncertainty
 from ltv_train.judging.adjusted import Adjustment
@@ -28,7 +28,6 @@ from ltv_train.judging.uncertainty import Standing
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 
-BLEND = "blend"
 ANCHOR = "anchor"
 LATEST = "latest.json"
 

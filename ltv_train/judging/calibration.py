@@ -1,10 +1,7 @@
-"""Chances held against what happened, and corrected where past origins show that a correction would have helped.
+"""How a model's chances are corrected: the logit of each becomes an intercept plus a slope times itself.
 
-Platt, "Probabilistic Outputs for Support Vector Machines" (1999): the logit of a chance becomes an intercept plus a
-slope times itself, both fitted by likelihood against his smoothed targets. Chances of a model that learned of many past
-days are often too sure; but a shop that changes moves them for reasons that the past does not teach, so a correction
-that would not have lowered the log loss at each of the two newest origins, fitted on those before, is not adopted.
-May import: NumPy, SciPy, evaluation for its folds, predictions.
+Source: Platt, "Probabilistic Outputs for Support Vector Machines" (1999); `platt` fits it. Chances of named periods
+stay as the model says them. May import: NumPy, SciPy, predictions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special
+from scipy import special
 
-from ltv_train.judging.evaluation import Fold
 from ltv_train.predictions import Predictions, emptied_where_unlikely
 
 Floats = npt.NDArray[np.float64]
@@ -24,11 +20,7 @@ Line = tuple[float, float]
 CALIBRATION = "calibration"
 """Where a bundle's configuration holds it."""
 AS_IT_WAS: Line = (0.0, 1.0)
-_JUDGED = 2
-"""So many newest origins must all gain; each needs another one before it."""
-_MIN_P = 1e-6
-_BOUNDS = ((-5.0, 5.0), (0.1, 10.0))
-"""Of intercept and slope: the order of customers stays, and no chance is thrown to the other end."""
+MIN_P = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,67 +54,11 @@ class Calibration:
         return Calibration(**lines, users=int(values["users"]))
 
 
-def fit_calibration(folds: Sequence[Fold], name: str) -> Calibration:
-    """The lines by which what candidate `name` said at these past origins would have been most likely."""
-    said = Predictions.concat([fold.predictions[name] for fold in folds])
-    bought = np.concatenate([fold.purchased for fold in folds])
-    active: tuple[Line, ...] = ()
-    if folds[0].active is not None:
-        active = _lines(1.0 - said.p_churn, 1.0 - np.concatenate([fold.churned for fold in folds]))
-    users = len(np.unique(np.concatenate([fold.user_key for fold in folds])))
-    return Calibration(_lines(said.p_purchase, bought), active, users)
-
-
-def would_have_helped(folds: Sequence[Fold], name: str) -> bool:
-    """Whether lines fitted on the origins before lower the log loss at each of the newest two; False with too few."""
-    if len(folds) <= _JUDGED:
-        return False
-    for newest in range(len(folds) - _JUDGED, len(folds)):
-        fold, taught = folds[newest], fit_calibration(folds[:newest], name)
-        said = fold.predictions[name]
-        if _log_loss(fold, taught.applied(said)) >= _log_loss(fold, said):
-            return False
-    return True
-
-
-def _log_loss(fold: Fold, said: Predictions) -> float:
-    """Mean over customers, horizons and, where it is an event of its own, churn."""
-    pairs = [(fold.purchased, said.p_purchase)]
-    if fold.active is not None:
-        pairs.append((fold.churned, said.p_churn))
-    losses = []
-    for happened, chance in pairs:
-        p = np.clip(chance, _MIN_P, 1 - _MIN_P)
-        losses.append(-np.mean(happened * np.log(p) + (1 - happened) * np.log1p(-p)))
-    return float(np.mean(losses))
-
-
-def _lines(chance: Floats, happened: Floats) -> tuple[Line, ...]:
-    return tuple(_line(chance[:, h], happened[:, h]) for h in range(chance.shape[1]))
-
-
-def _line(chance: Floats, happened: Floats) -> Line:
-    """The most likely line; as it was where all or none had the event."""
-    yes = float(happened.sum())
-    no = len(happened) - yes
-    if not (yes and no):
-        return AS_IT_WAS
-    logit = _logit(chance)
-    target = np.where(happened > 0, (yes + 1) / (yes + 2), 1 / (no + 2))
-
-    def surprise(line: Floats) -> tuple[float, Floats]:
-        score = line[0] + line[1] * logit
-        wrong = (special.expit(score) - target) / len(target)
-        return float(np.mean(np.logaddexp(0.0, score) - target * score)), np.array([wrong.sum(), wrong @ logit])
-
-    found = optimize.minimize(surprise, AS_IT_WAS, jac=True, method="L-BFGS-B", bounds=_BOUNDS).x
-    return float(found[0]), float(found[1])
-
-
 def _moved(chance: Floats, lines: Sequence[Line]) -> Floats:
     intercept, slope = np.asarray(lines).T
-    return np.maximum.accumulate(special.expit(intercept + slope * _logit(chance)), axis=1)
+    return np.maximum.accumulate(special.expit(intercept + slope * logits(chance)), axis=1)
 
 
-def _logit(chance: Floats) -> Floats:
-    return np.asarray(special.logit(np.clip(chance, _MIN_P, 1 - _MIN_P)))
+def logits(chance: Floats) -> Floats:
+    """Of chances, kept off 0 and 1."""
+    return np.asarray(special.logit(np.clip(chance, MIN_P, 1 - MIN_P)))

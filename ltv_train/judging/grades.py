@@ -1,12 +1,16 @@
 """One letter for a score beside a simple one: A is surely better in both primaries, C surely worse in both, B neither.
 
-U where customers or buyers are too few to say. May import: evaluation for its folds, uncertainty.
+U where customers or buyers are too few to say. Surely means by a one-sided bound: of 90 % where the gate decides, and
+of 95 %, an end of the interval that the page shows, once the outcome is known. May import: evaluation, uncertainty.
 """
 
+from collections.abc import Mapping
+
+from ltv_train.judging import uncertainty
 from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.uncertainty import Standing
 
-UNKNOWN = "U"
+UNKNOWN, WORSE = "U", "C"
 _MIN_USERS, _MIN_BUYERS = 500, 50
 
 
@@ -18,7 +22,7 @@ def enough(fold: Fold) -> bool:
 
 def letter(*, surely_better: bool, surely_worse: bool) -> str:
     """A, B or C; `surely` of both primaries."""
-    return "A" if surely_better else "C" if surely_worse else "B"
+    return "A" if surely_better else WORSE if surely_worse else "B"
 
 
 def of_standing(fold: Fold, standing: Standing) -> str:
@@ -26,3 +30,14 @@ def of_standing(fold: Fold, standing: Standing) -> str:
     gains = (standing.gini_gain, standing.mae_saved)
     better, worse = all(gain.low > 0 for gain in gains), all(gain.high < 0 for gain in gains)
     return letter(surely_better=better, surely_worse=worse) if enough(fold) else UNKNOWN
+
+
+def afterwards(folds: Mapping[int, Fold], published: str) -> dict[int, tuple[str, str]]:
+    """By horizon the grade of the published score and the naive rule that it is held against; empty without one."""
+    made = {}
+    for days, fold in folds.items():
+        for naive in [name for name in fold.predictions if name.startswith("last_")][:1]:
+            sure = uncertainty.afterwards({days: fold}, naive)[days]
+            mine = next(each for each in sure if each.candidate == published)
+            made[days] = of_standing(fold, mine), naive
+    return made

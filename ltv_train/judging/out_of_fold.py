@@ -11,9 +11,10 @@ import numpy as np
 
 from ltv_train import blend
 from ltv_train.judging.adjusted import Adjustment
-from ltv_train.judging.calibration import CALIBRATION, fit_calibration, would_have_helped
+from ltv_train.judging.calibration import CALIBRATION
 from ltv_train.judging.conformal import CONFORMAL, Correction, fit_correction
 from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.platt import fit_calibration, would_have_helped
 from ltv_train.predictions import Predictions
 
 Adjustments = Mapping[str, Adjustment]
@@ -27,7 +28,7 @@ def adjusted_folds(
 
     Chances are corrected of the candidates in `calibrated` alone: what a plain formula says is what its name says. For
     the folds users are halved by key and each half is adjusted by what the other half taught, so that what is reported
-    is of users who did not choose it.
+    is of users who did not choose by how much; that chances are corrected at all is chosen by everybody.
     """
     whole: dict[str, dict[str, Adjustment]] = {}
     made = list(folds)
@@ -53,11 +54,11 @@ def _intervals(folds: Sequence[Fold], name: str, scale_minor: float) -> Correcti
 def _by_the_other_half(folds: Sequence[Fold], name: str, fit: Fit) -> list[Fold]:
     """The folds with what `name` says of each half of the users adjusted by what the other half taught."""
     halves = [[np.flatnonzero(blend.half_of(fold.user_key) == side) for fold in folds] for side in (0, 1)]
-    parts = [
-        [taught.applied(fold.predictions[name].take(rows)) for fold, rows in zip(folds, mine, strict=True)]
-        for mine, others in (halves, halves[::-1])
-        for taught in [fit([fold.take(rows) for fold, rows in zip(folds, others, strict=True)])]
-    ]
+    parts = []
+    for mine, others in (halves, halves[::-1]):
+        taught = fit([fold.take(rows) for fold, rows in zip(folds, others, strict=True)])
+        own = zip(folds, mine, strict=True)
+        parts.append([taught.applied(fold.predictions[name].take(rows)) for fold, rows in own])
     made = []
     for fold, first, second, *said in zip(folds, *halves, *parts, strict=True):
         joined = Predictions.concat(said).take(np.argsort(np.concatenate([first, second]), kind="stable"))

@@ -1,7 +1,7 @@
 """The data card and the model card as sections."""
 
 from ltv_train.cards import DataCard, ModelCard
-from ltv_train.judging.decided import EVENTS, threshold_to_use
+from ltv_train.judging.decided import EVENTS, Event, threshold_to_use
 from ltv_train.pages.story import Story
 from ltv_train.report import Row, Section
 
@@ -61,11 +61,10 @@ def _model(card: ModelCard, story: Story) -> dict[str, str]:
     return told
 
 
-def _thresholds(story: Story, event: str) -> str:
+def _thresholds(story: Story, event: Event) -> str:
     """The best thresholds over all past origins, to be used from now on."""
-    kind = EVENTS[EVENTS.index("purchase" if event == "purchase" else "churn")]
     days = story.backtest.horizons_days
     told = [
-        f"{threshold_to_use(story.backtest.folds, story.name, h, kind):.3f} ({days[h]} days)" for h in range(len(days))
+        f"{threshold_to_use(story.backtest.folds, story.name, h, event):.3f} ({days[h]} days)" for h in range(len(days))
     ]
     return ", ".join(told) + ": largest F1 of the rarer outcome, over all past origins"

@@ -1,7 +1,10 @@
 """The page about what happened to a night's promises, once a horizon has passed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from ltv_train import gate
+from ltv_train.config import BOOSTERS
 from ltv_train.judging import grades
 from ltv_train.judging.decided import EVENTS, decided
 from ltv_train.judging.evaluation import Fold, Measures
@@ -52,8 +55,10 @@ def outcome_page(
 def _candidates(sure: Mapping[int, Sequence[Standing]], night: str, published: str, money: Money) -> Section:
     """All candidates with their intervals, at every horizon; pictures of the longest."""
     lines = [
-        "Compared are the users of whom every candidate spoke: those with an order before the night. Nothing here "
-        f"chose or changed a model. In brackets: {SHARE:.0%} intervals."
+        "Compared are the users of whom every candidate spoke: those with an order before the night, where a training "
+        "was of this night. Nothing here chose or changed a model. What past origins taught about chances and "
+        "intervals is in the published score alone; candidates stand as they were trained. "
+        f"In brackets: {SHARE:.0%} intervals."
     ]
     tables = [
         standings_table(told, published, published, money, f"{days} days from {night}") for days, told in sure.items()
@@ -85,18 +90,14 @@ def _verdict(rows: Sequence[Measures], sure: Sequence[Standing], published: str,
 
 def _graded(folds: Mapping[int, Fold], published: str) -> list[str]:
     """The grade of the published score against the naive rule, a sentence a horizon; none where it was no candidate."""
-    lines = []
-    for days, fold in folds.items():
-        naive = next((name for name in fold.predictions if name.startswith("last_")), None)
-        if naive is not None:
-            told = next(each for each in afterwards({days: fold}, naive)[days] if each.candidate == published)
-            lines.append(f"{days} days: grade {grades.of_standing(fold, told)} against {naive}.")
+    told = grades.afterwards(folds, published)
+    lines = [f"{days} days: grade {grade} against {naive}." for days, (grade, naive) in told.items()]
     return [*lines, _GRADES] if lines else []
 
 
 def _in_detail(fold: Fold, days: int, money: Money, name: str, when: str) -> list[Section]:
     truth, mine = fold.spend[:, 0], fold.predictions[name]
-    means = {each: said.mean[:, 0] for each, said in list(fold.predictions.items())[:5]}
+    means = {each: fold.predictions[each].mean[:, 0] for each in _drawn(list(fold.predictions), name)}
     made = [
         calibration(truth, mine.mean[:, 0], money, name, when),
         ranking(truth, means, when),
@@ -109,5 +110,13 @@ def _in_detail(fold: Fold, days: int, money: Money, name: str, when: str) -> lis
     return [_named(section, days) for section in made]
 
 
+def _drawn(names: Sequence[str], name: str) -> list[str]:
+    """A handful to draw beside each other: that of the page, the naive rule, the anchor, a booster, what is no rule."""
+    naive = [each for each in names if each.startswith("last_")]
+    learned = [each for each in names if not gate.is_baseline(each) and each not in (name, *BOOSTERS)]
+    wanted = dict.fromkeys([name, *naive, "anchor", BOOSTERS[-1], *learned[:1]])
+    return [each for each in wanted if each in names]
+
+
 def _named(section: Section, days: int) -> Section:
-    return Section(f"{section.heading}, {days} days", *list(vars(section).values())[1:])
+    return replace(section, heading=f"{section.heading}, {days} days")

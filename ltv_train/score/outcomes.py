@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from ltv_features import files
 from ltv_features.as_of import events_as_of, on_night
 from ltv_features.contract import OUTCOMES
+from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.ledger import Hop
 from ltv_features.tables import Lake
@@ -92,6 +93,14 @@ def _scores(lake: Lake, night: date) -> DataFrame:
     pinned = nights.published(lake, night)
     version = pinned["table_versions"]["scores"] if pinned else None
     return lake.read("scores", version).where(on_night(night))
+
+
+def made_from(lake: Lake, night: date, due_days: Sequence[int]) -> str:
+    """The digest of what decides a night's outcomes: what was published, who else spoke, and the code that joins."""
+    published = (nights.published(lake, night) or {}).get("input_digest")
+    latest = files.join(lake.root, "training", night.isoformat(), backtest.LATEST)
+    training = files.read_json(latest) if files.exists(latest) else None
+    return digest_of("monitor", night, due_days, published, training, code_of(__name__))
 
 
 def hops(lake: Lake, night: date, due_days: Sequence[int]) -> list[Hop]:

@@ -162,6 +162,27 @@ def test_grades_follow_bounds_and_the_number_of_people() -> None:
         assert graded(some, (good,), "good", "spend_rate") == "U"
 
 
+def test_better_by_estimate_alone_is_grade_b() -> None:
+    folds = some_folds({"spend_rate": 0.50, "hardly": 0.49})
+    found = compare(folds, "hardly", "spend_rate", SETTINGS, 1)
+    assert min(found.gini, found.mae) > 0 > min(found.gini_bound, found.mae_bound)
+    assert graded(folds, (found,), "hardly", "spend_rate") == "B"
+
+
+def test_what_passes_by_its_gain_alone_says_so() -> None:
+    folds = some_folds({"spend_rate": 0.5})
+    for fold in folds:
+        rule = fold.predictions["spend_rate"]
+        noise = np.random.default_rng(9).lognormal(0, 1.2, (USERS, 1))
+        fold.predictions["ranks"] = Predictions(fold.spend + 1, rule.median, rule.p_purchase, rule.p_churn)  # type: ignore[index]
+        fold.predictions["errs"] = Predictions(fold.spend + 1, rule.median * noise, rule.p_purchase, rule.p_churn)  # type: ignore[index]
+    strict = SETTINGS.model_copy(update={"max_gini_loss": 0.0, "max_mae_loss": 0.0})
+    ranks, errs = (compare(folds, name, "spend_rate", strict, 1) for name in ("ranks", "errs"))
+    assert (ranks.mae, ranks.mae_bound, ranks.not_worse, ranks.by_gain) == (0.0, 0.0, True, True)
+    assert ranks.sentence.endswith("better, for it surely gains in one and by estimate loses in neither")
+    assert (errs.not_worse, errs.by_gain) == (False, False)
+
+
 def test_without_a_past_origin_nothing_is_compared() -> None:
     assert without_folds("blend", production=None).promoted == "blend"
     held = without_folds("blend", production="lstm")
@@ -204,6 +225,12 @@ def test_a_held_refit_keeps_production_or_begins_with_the_best_baseline() -> Non
     assert after_refit(compared, ["total moved by +20%"], production="spend_rate").grade == "B"
     assert held.reasons[-2:] == ("refit of lstm: total moved by +20%", "held: blend stays")
     assert after_refit(verdict, [], production=None) == verdict
+    worst = decide(
+        some_folds({"spend_rate": 0.9, "good": 0.3, "bad": 1.5}), production="bad", settings=SETTINGS, seed=1
+    )
+    switched = after_refit(worst, ["total moved by +20%"], production="bad")
+    assert (switched.promoted, switched.grade) == (worst.best_baseline, "B")
+    assert "bad is surely worse than spend_rate" in switched.reason
 
 
 def test_baselines_are_known_by_name() -> None:

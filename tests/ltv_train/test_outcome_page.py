@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ltv_train.judging.evaluation import Fold, measure
@@ -60,9 +61,13 @@ def test_a_published_score_that_stands_alone_has_its_interval_and_no_picture_of_
 @pytest.mark.parametrize(
     ("users", "better", "worse", "grade"),
     [(800, "published", "mean", "A"), (800, "mean", "published", "C"), (800, "published", "published", "B"),
-     (300, "published", "mean", "U")],
+     (800, "hardly", "published", "B"), (300, "published", "mean", "U")],
 )  # fmt: skip
 def test_the_published_score_is_graded_against_the_last_days_again(users, better, worse, grade) -> None:
     fold = an_outcome(users)
+    rule = fold.predictions["published"]
+    nudged = rule.median + 0.002 * (fold.spend - rule.median) * (np.random.default_rng(1).random((users, 1)) < 0.6)
+    hardly = replace(rule, mean=rule.mean + 0.2 * np.random.default_rng(0).normal(size=(users, 1)), median=nudged)
+    fold = replace(fold, predictions={**fold.predictions, "hardly": hardly})
     said = {"published": fold.predictions[better], "last_90_days": fold.predictions[worse]}
     assert f"<p>90 days: grade {grade} against last_90_days.</p>" in page_of(replace(fold, predictions=said))

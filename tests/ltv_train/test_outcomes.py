@@ -121,3 +121,20 @@ def test_a_night_without_a_training_of_its_own_is_judged_by_its_published_score_
     assert f"{NIGHT}: nothing was trained for it, so the published score stands alone" in caplog.text
     page = files.read_bytes(files.join(run.settings.lake.root, "reports", str(NIGHT), "outcome.html")).decode()
     assert "Intervals: promised and kept, 30 days" in page
+
+
+def test_what_is_measured_comes_with_how_sure_it_is(rows: list[dict]) -> None:
+    told = outcomes.with_intervals(rows)
+    assert [str(one) for one, _ in told] == [str(one) for one in outcomes.measured(rows)]
+    for one, sure in told:
+        assert (one.candidate, one.mae) == (sure.candidate, pytest.approx(sure.mae.value))
+        assert sure.mae.low <= sure.mae.value <= sure.mae.high
+
+
+def test_outcomes_are_made_anew_after_another_training(lake: Lake, tmp_path: Path) -> None:
+    copied = Lake(lake.spark, str(tmp_path / "lake"))
+    shutil.copytree(lake.root, copied.root)
+    before = outcomes.made_from(copied, NIGHT, [30])
+    assert before == outcomes.made_from(lake, NIGHT, [30])
+    files.write_json(f"{copied.root}/training/{NIGHT}/latest.json", {"run": "train-other", "input_digest": "x"})
+    assert outcomes.made_from(copied, NIGHT, [30]) != before

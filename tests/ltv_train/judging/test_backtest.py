@@ -1,6 +1,7 @@
 """From a folder that `train` might have left to verdict, installed bundle and page, on quick stand-ins for models."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ltv_train.judging.prediction_files import write_predictions
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.money import Money
 from ltv_train.predict import predict
+from ltv_train.search import Found, Trial
 from tests.backtest_world import CANDIDATES, ORIGINS, SETTINGS, USERS, known, what_happened, write_training
 from tests.value_world import HORIZONS, some_examples
 
@@ -78,6 +80,50 @@ def test_intervals_are_moved_by_past_origins_and_the_installed_bundle_says_how(
     assert len(installed.config["conformal"]["upper"]) == len(HORIZONS)
     said = predict(installed, some_examples(20, seed=3))
     assert (said.low <= said.median).all()
+
+
+def test_chances_that_are_too_sure_are_corrected_from_the_folds_to_the_bundle_and_the_page_says_so(
+    tmp_path: Path,
+) -> None:
+    origins = ("2025-12-04", *ORIGINS)
+    run = write_training(tmp_path, origins)
+    for number, origin in enumerate(origins[:-1]):
+        ahead = some_examples(USERS, seed=50 + number)
+        for name in ("boosting_g", "boosting_e", "lstm"):
+            said = predict(load(tmp_path / run["bundles"][origin][name]), ahead)
+            sure = np.where(said.p_purchase > np.median(said.p_purchase), 0.999, 0.001)
+            path = tmp_path / "predictions" / origin / f"{name}.parquet"
+            write_predictions(str(path), ahead, replace(said, p_purchase=sure, p_churn=1 - sure))
+    place = str(tmp_path)
+    made = backtest.judge(place, run, what_happened(origins), production=None, settings=SETTINGS, seed=1)
+    assert {name for name, told in made.adjustments.items() if "calibration" in told} == {
+        "boosting_g", "boosting_e", "lstm", "blend",
+    }  # fmt: skip
+    assert all(fold.predictions["lstm"].p_purchase.min() > 0.01 for fold in made.folds)
+    ahead, told = some_examples(20, seed=3), {}
+    for name in ("lstm", "anchor"):
+        chosen = backtest.replace(made, verdict=backtest.replace(made.verdict, promoted=name))
+        installed = promotion.install(place, chosen, str(tmp_path / "bundles"))
+        assert installed is not None
+        plain = predict(backtest.bundle_of(place, run, origins[-1], name), ahead)
+        told[name] = (
+            "calibration" in installed.config,
+            np.array_equal(predict(installed, ahead).p_purchase, plain.p_purchase),
+        )
+        page = promotion.report(chosen, as_of=origins[-1], money=Money("EUR", 100))
+        assert ("The chances of lstm are corrected (Platt scaling)" in page) is (name == "lstm")
+        assert ("The chances of anchor stand as it says them" in page) is (name == "anchor")
+    assert told == {"lstm": (True, False), "anchor": (False, True)}
+
+
+def test_a_search_is_a_table_of_its_trials(judged: Backtest) -> None:
+    found = Found((Trial({}, (1.0, 0.9), 3), Trial({"hidden": 32}, (0.8, 0.7), 2)), 1, "lower at each of 2 origins")
+    searched = backtest.replace(judged, run={**judged.run, "search": found.to_dict()})
+    page = promotion.report(searched, as_of="2026-02-26", money=Money("EUR", 100))
+    assert "Search of settings" in page
+    assert "Adopted, marked below: lower at each of 2 origins." in page
+    for cell in ("as they are", "0.9500", "hidden 32", "0.7500", "0.8000, 0.7000"):
+        assert f"<td>{cell}</td>" in page
 
 
 def test_users_without_a_prediction_stop_the_judgement(tmp_path: Path) -> None:

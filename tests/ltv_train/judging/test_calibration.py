@@ -11,9 +11,10 @@ from scipy.special import expit, logit
 
 from ltv_train import bundle
 from ltv_train.baselines import fit_baselines
-from ltv_train.judging.calibration import AS_IT_WAS, CALIBRATION, Calibration, fit_calibration, would_have_helped
+from ltv_train.judging.calibration import AS_IT_WAS, CALIBRATION, Calibration
 from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.out_of_fold import adjusted_folds
+from ltv_train.judging.platt import fit_calibration, would_have_helped
 from ltv_train.predict import predict
 from ltv_train.predictions import finished
 from tests.value_world import some_examples, some_material
