@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from ltv_features.contract import EVENTS, ITEMS, PROFILE_TYPE_ID, TYPE_ID
@@ -64,7 +64,7 @@ def test_a_night_holds_of_each_customer_what_plain_loops_say(lake: Lake, worlds:
         for row in own
         if row["type"] != PROFILE_TYPE_ID
     ]
-    assert len({row["user_id"] for row in rows}) > 20
+    assume(len({row["user_id"] for row in rows}) > 20)  # the first ones that are drawn are as small as can be
     write_items(lake, rows)
     spark = lake.spark
     arrive: list[list[Row]] = [[], [], []]  # before the first night in two commits, and late or later in a third
