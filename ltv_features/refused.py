@@ -3,6 +3,10 @@
 import logging
 from collections.abc import Sequence
 from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from ltv_features import controls
 from ltv_features.arrivals import NEVER
@@ -18,17 +22,41 @@ log = logging.getLogger("ltv")
 
 
 def write_quarantine(lake: Lake, refused: Sequence[Sieved], as_of: date, digest: str) -> None:
-    """Replaces the refused rows of each delivery and of runs that were held or killed before it was ingested.
+    """Replaces, in one commit, the refused rows of each delivery and of runs that were held or killed before it.
 
     What is read as a whole again is refused as a whole again.
     """
-    for sieved in refused:
-        after = NEVER if sieved.delivery.afresh else sieved.delivery.after
-        same = f"source = '{sieved.source}' AND kind = '{sieved.kind}' AND raw_version > {after}"
-        before = lake.exists(QUARANTINE.name) and not lake.read(QUARANTINE.name).where(same).isEmpty()
-        if before or sieved.counts.get(QUARANTINED, 0):
-            lake.replace(sieved.quarantine(), QUARANTINE, as_of=as_of, input_digest=digest, where=same)
-            _hold_committed(sieved, lake.read(QUARANTINE.name).where(same).count())
+    known = _newest_known(lake)
+    taken = [
+        each
+        for each in refused
+        if each.counts.get(QUARANTINED, 0) or known.get((each.source, each.kind), NEVER) > _after(each)
+    ]
+    if not taken:
+        return
+    same = " OR ".join(f"({_same(each)})" for each in taken)
+    rows = reduce(DataFrame.unionByName, [each.quarantine() for each in taken])
+    lake.replace(rows, QUARANTINE, as_of=as_of, input_digest=digest, where=same)
+    there = lake.read(QUARANTINE.name).where(same).groupBy("source", "kind").count().collect()
+    committed = {(row["source"], row["kind"]): row["count"] for row in there}
+    for each in taken:
+        _hold_committed(each, committed.get((each.source, each.kind), 0))
+
+
+def _after(sieved: Sieved) -> int:
+    return NEVER if sieved.delivery.afresh else sieved.delivery.after
+
+
+def _same(sieved: Sieved) -> str:
+    return f"source = '{sieved.source}' AND kind = '{sieved.kind}' AND raw_version > {_after(sieved)}"
+
+
+def _newest_known(lake: Lake) -> dict[tuple[str, str], int]:
+    """By source and kind the newest raw version of which refused rows are kept."""
+    if not lake.exists(QUARANTINE.name):
+        return {}
+    rows = lake.read(QUARANTINE.name).groupBy("source", "kind").agg(F.max("raw_version").alias("newest")).collect()
+    return {(row["source"], row["kind"]): row["newest"] for row in rows}
 
 
 def _hold_committed(sieved: Sieved, committed: int) -> None:
