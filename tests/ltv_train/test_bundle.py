@@ -191,3 +191,9 @@ def test_members_are_bundles_of_their_own_inside(tmp_path: Path) -> None:
     (whole.path / "members" / "one" / "weights.json").write_text("{}")
     with pytest.raises(BundleRefused, match=r"members/one/weights.json: expected SHA-256"):
         load(whole.path)
+
+
+def test_a_lake_at_an_address_is_refused_before_anything_is_trained() -> None:
+    bundle.hold_folder("/shared/lake")
+    with pytest.raises(BundleRefused, match=r"s3://bucket/lake: expected a path .* next: mount the store"):
+        bundle.hold_folder("s3://bucket/lake")
