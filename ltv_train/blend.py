@@ -3,7 +3,7 @@
 There are two sets of weights, because the mean is judged by rank and the median by its absolute error. Under a few
 thousand users the best weights of a grid are mostly luck, so they are drawn halfway to equal ones. Source: Clemen,
 "Combining forecasts: a review and annotated bibliography" (1989), on why equal weights are hard to beat.
-May import: NumPy, SciPy, bundle, predict, metrics. No Spark, no Ray.
+May import: NumPy, SciPy, bundle, predict, metrics, judging. No Spark, no Ray.
 """
 
 import itertools
@@ -17,6 +17,7 @@ from scipy import special
 from ltv_features.project import Examples
 from ltv_train.blend_weights import BlendWeights, equal_weights
 from ltv_train.bundle import Bundle, write
+from ltv_train.judging.calibration import logits
 from ltv_train.judging.evaluation import Fold
 from ltv_train.metrics.value import mae, normalised_gini, rmse
 from ltv_train.predict import open_predictor
@@ -29,7 +30,6 @@ _MANY = 5
 """From so many members on the grid is coarser: 7 in tenths are 8,008 points, in fifths 462."""
 _EQUAL_GINI = 5e-4
 """Differences of Gini below this are a tie, settled by the squared error."""
-_MIN_P = 1e-6
 
 
 def fit_weights(
@@ -195,8 +195,7 @@ def _log_mean(parts: Sequence[Floats], weights: Sequence[float], scale: float) -
 
 
 def _logit_mean(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    logits = [special.logit(np.clip(part, _MIN_P, 1 - _MIN_P)) for part in parts]
-    return np.asarray(special.expit(_weighted(logits, weights)))
+    return np.asarray(special.expit(_weighted([logits(part) for part in parts], weights)))
 
 
 def _weighted(parts: Sequence[Floats], weights: Sequence[float]) -> Floats:

@@ -13,8 +13,8 @@ from ltv_train.search_settings import SearchSettings
 __all__ = ["NetworkSettings", "TrainConfig"]
 
 BOOSTERS = ("boosting_g", "boosting_e")
-BLEND = "blend"
 """The two gradient boosters: candidates of every training, and members of its blend."""
+BLEND = "blend"
 RESERVED = (
     *("all_zero", "mean", "spend_rate", "linear_rfm", "linear_orders", "rfm_cells", "anchor"),
     *(*BOOSTERS, BLEND),

@@ -18,24 +18,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-SMALL_FITS = """
-[train.networks.lstm]
-steps = 60
-hidden = 16
-seeds_in_refit = 1
-[train.boosting]
-trees = 60
-seeds = 1
-[recommend]
-epochs = 1
-[explain]
-customers = 60
-[gate]
-bootstrap = 100
-"""
-"""The steps are taken word by word; what they fit is small, for the demo fits what a shop would."""
-
-
 def section(heading: str) -> str:
     """The text below a heading, up to the next one."""
     return README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
@@ -54,7 +36,7 @@ def test_your_own_data_in_ten_minutes_ends_at_scores_and_an_export(tmp_path):
     world = make_world(users=200, days=300, seed=11, start=date(2025, 3, 7))
     assert ",".join(world.orders.column_names) == header
     pcsv.write_csv(world.orders, tmp_path / "orders.csv")
-    (tmp_path / "my.toml").write_text(block(steps, "toml") + SMALL_FITS)
+    (tmp_path / "my.toml").write_text(block(steps, "toml"))
     commands = block(steps, "bash").replace("deploy/local/run.sh", f'"{ROOT}/deploy/local/run.sh"')
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
