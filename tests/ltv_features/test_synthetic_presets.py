@@ -40,7 +40,7 @@ def test_the_configuration_names_columns_that_are_delivered(name: str, tmp_path:
             assert len(rows) - 1 == account.rows == account.events + account.anonymous
         mapping = source.users or source.items
         if mapping:
-            said = mapping.model_dump().values()
+            said = mapping.model_dump(exclude={"time_zone"}).values()
             assert {word for word in said if isinstance(word, str)} - {"always"} <= set(rows[0])
 
 
