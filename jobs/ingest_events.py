@@ -3,10 +3,10 @@
 import logging
 
 from jobs._entry import Run, start
-from ltv_features import files, quality
+from ltv_features import files, quality_rows
 from ltv_features.errors import TooManyBadRows
 from ltv_features.ingest import ingest
-from ltv_train.quality_page import quality_page
+from ltv_train.pages.quality import quality_page
 
 NEEDS_SPARK = True
 
@@ -35,7 +35,7 @@ def main(run: Run) -> None:
 
 def _write_page(run: Run) -> None:
     page = files.join(run.settings.lake.root, "reports", str(run.as_of), "quality.html")
-    files.write_bytes(page, quality_page(quality.until(run.lake, run.as_of), as_of=run.as_of).encode())
+    files.write_bytes(page, quality_page(quality_rows.until(run.lake, run.as_of), as_of=run.as_of).encode())
     log.info("quality page: %s", page)
 
 

@@ -7,7 +7,7 @@ from ltv_features import files, ledger
 from ltv_features.as_of import on_night
 from ltv_features.contract import OUTCOMES
 from ltv_train.judging import grades
-from ltv_train.pages import outcome_page
+from ltv_train.pages.outcome import outcome_page
 from ltv_train.score import outcomes
 
 NEEDS_SPARK = True

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 
-from ltv_features import quality
+from ltv_features import quality_rows
 from ltv_features.arrivals import JOB, Delivery, arrived, deliveries_of, mark
 from ltv_features.config import FeatureConfig
 from ltv_features.counting import KEPT
@@ -47,9 +47,9 @@ def ingest(lake: Lake, settings: FeatureConfig, *, as_of: date, run_id: str, afr
         every = [each for kind in KINDS for each in sieved[kind]]
         write_quarantine(lake, every, as_of, digest)
         told = [*(each.delivered() for each in every), *_silent(settings, deliveries)]
-        known = quality.known_rows(lake)
-        forget(lake, job=JOB, hops=quality.unfinished(known, told, as_of, digest))
-        problems = quality.record(lake, settings.ingest, as_of, told, known, digest)
+        known = quality_rows.known_rows(lake)
+        forget(lake, job=JOB, hops=quality_rows.unfinished(known, told, as_of, digest))
+        problems = quality_rows.record(lake, settings.ingest, as_of, told, known, digest)
         stop_if_bad(lake, settings.ingest, as_of, every, problems)
         if not new:
             return []

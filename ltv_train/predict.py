@@ -14,8 +14,8 @@ from ltv_features.aggregates import NAMES
 from ltv_features.contract import ANCHOR_INPUTS
 from ltv_features.errors import BundleRefused
 from ltv_features.project import TOKEN_TYPES, Examples
+from ltv_train.adjusting.adjusted import adjusted
 from ltv_train.bundle import Bundle, load
-from ltv_train.judging.adjusted import adjusted
 from ltv_train.predictions import Predictions, Predictor
 
 KINDS = {

@@ -11,14 +11,15 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from ltv_features import files
-from ltv_train import data, gate, pages
+from ltv_train import data
 from ltv_train.bundle import Bundle, amended, copy
 from ltv_train.cards import DataCard, LogFacts, ModelCard, data_card, model_card
 from ltv_train.config import GateSettings
-from ltv_train.judging import backtest
+from ltv_train.judging import backtest, gate
 from ltv_train.judging.backtest import Backtest
 from ltv_train.judging.slices import known_at
 from ltv_train.money import Money
+from ltv_train.pages.evaluation import evaluation_page
 from ltv_train.procedures import PROCEDURES, made_by
 from ltv_train.report import Section
 
@@ -85,7 +86,7 @@ def report(
     model: ModelCard | None = None,
 ) -> str:
     """The page about the back-test as HTML; `why` are sections that explain the score."""
-    return pages.evaluation_page(
+    return evaluation_page(
         made,
         as_of=as_of,
         money=money,

@@ -1,4 +1,4 @@
-"""Rows of the `models` table: which bundle may serve which nights. May import: the contract; no Spark, no model."""
+"""Rows of the `models` table: which bundle may serve which nights. May import: the contract, grades. No Spark."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from ltv_features.contract import MODELS
 from ltv_features.errors import ContractBroken
+from ltv_train.judging.grades import MEANINGS
 
 Purpose = Literal["value", "recommender"]
-GRADES = ("A", "B", "C", "U")
 
 
 def model_row(
@@ -28,8 +28,8 @@ def model_row(
 
     Raises ContractBroken on a grade that is not known or a bundle path that could lead out of the lake.
     """
-    if grade not in GRADES:
-        raise ContractBroken(f"models row of {name!r}: grade {grade!r}, expected one of {', '.join(GRADES)}")
+    if grade not in MEANINGS:
+        raise ContractBroken(f"models row of {name!r}: grade {grade!r}, expected one of {', '.join(MEANINGS)}")
     if bundle.startswith("/") or "://" in bundle or ".." in bundle.split("/"):
         raise ContractBroken(f"models row of {name!r}: bundle {bundle!r} is not a path below the lake root")
     values = locals()

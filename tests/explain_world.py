@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
+from ltv_train.adjusting.adjusted import Adjusted
+from ltv_train.adjusting.conformal import Correction
 from ltv_train.blend import Blend, BlendWeights
 from ltv_train.bundle import Bundle, write
 from ltv_train.candidates import Material
 from ltv_train.classical.boosting import fit_boosters
 from ltv_train.config import BoostingSettings
-from ltv_train.judging.adjusted import Adjusted
-from ltv_train.judging.conformal import Correction
 from ltv_train.network import NetworkPredictor
 from ltv_train.predictions import Predictions, Predictor
 from tests.value_world import HORIZONS, some_material

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ltv_features.aggregates import NAMES
 from ltv_features.project import Examples
+from ltv_train.adjusting.adjusted import unadjusted
 from ltv_train.blend import Blend
 from ltv_train.classical.trees import Boosting
 from ltv_train.config import ExplainSettings
@@ -19,7 +20,6 @@ from ltv_train.explain.contributions import Contributions, combined, contributio
 from ltv_train.explain.importance import Importance, Part, importance, parts_of_examples
 from ltv_train.explain.occlusion import Effect, effects_of, groups_of, without
 from ltv_train.explain.reasons import Reasons, reasons_of
-from ltv_train.judging.adjusted import unadjusted
 from ltv_train.metrics.value import spearman
 from ltv_train.money import Money
 from ltv_train.network import NetworkPredictor

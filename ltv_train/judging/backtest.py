@@ -13,15 +13,15 @@ import pyarrow as pa
 
 from ltv_features import files
 from ltv_features.project import Examples
-from ltv_train import blend, gate
+from ltv_train import blend
+from ltv_train.adjusting.adjusted import Adjustment
 from ltv_train.blend_weights import BlendWeights
 from ltv_train.bundle import Bundle, load
 from ltv_train.config import BLEND, BOOSTERS, GateSettings
-from ltv_train.gate import Verdict
-from ltv_train.judging import evaluation, uncertainty
-from ltv_train.judging.adjusted import Adjustment
+from ltv_train.judging import blending, evaluation, gate, uncertainty
 from ltv_train.judging.decided import EVENTS, Decided, decided
 from ltv_train.judging.evaluation import Fold, Measures
+from ltv_train.judging.gate import Verdict
 from ltv_train.judging.out_of_fold import adjusted_folds
 from ltv_train.judging.segments import Known
 from ltv_train.judging.uncertainty import Standing
@@ -84,7 +84,7 @@ def judge(
     folds = evaluation.load_folds(folder, origins, names, outcomes, known, by_activity=by_activity)
     members = [name for name in (*BOOSTERS, *run["networks"]) if name in names]
     scale = float(run["money_scale_minor"])
-    weights = blend.fit_weights(folds, members, scale_minor=scale)
+    weights = blending.fit_weights(folds, members, scale_minor=scale)
     adjustments, folds = adjusted_folds(
         _with_blend(folds, members, scale), calibrated=[*members, BLEND], scale_minor=scale
     )
@@ -108,7 +108,7 @@ def _with_blend(folds: list[Fold], members: Sequence[str], scale: float) -> list
     """The folds with the blend among their predictions; as they are where no member was trained."""
     if not members:
         return folds
-    said = blend.cross_fitted(folds, members, scale_minor=scale)
+    said = blending.cross_fitted(folds, members, scale_minor=scale)
     return [
         replace(fold, predictions={**fold.predictions, BLEND: each}) for fold, each in zip(folds, said, strict=True)
     ]

@@ -3,7 +3,7 @@
 The window that is judged never chooses its threshold: it comes from the earlier past origins, or, at the first of them,
 each half of the users is judged with the threshold of the other. (Windows of neighbouring origins overlap by their
 horizon, so the season is not hidden from the threshold; the people's outcomes are what it cannot memorise.)
-May import: NumPy, metrics, evaluation, blend. No Spark, no Ray.
+May import: NumPy, metrics, evaluation, halves. No Spark, no Ray.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ltv_train.blend import half_of
 from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.halves import half_of
 from ltv_train.metrics.classification import Decisions, auc, best_threshold, brier, decisions
 from ltv_train.metrics.deciles import Deciles, deciles
 

@@ -11,6 +11,13 @@ from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.uncertainty import Standing
 
 UNKNOWN, WORSE = "U", "C"
+MEANINGS = {
+    "A": "surely better than it in both primaries",
+    "B": "neither surely better nor surely worse than it",
+    "C": "surely worse than it in both primaries",
+    "U": "not graded, for there are too few users or buyers, or it was not compared with it",
+}
+"""Of each letter, `it` being the simple score that it is held against."""
 _MIN_USERS, _MIN_BUYERS = 500, 50
 
 

@@ -1,6 +1,6 @@
 """Chances and intervals of past origins adjusted by what users of the other half taught, and the same for what is next.
 
-May import: NumPy, blend for its halves, calibration, conformal. No Spark, no Ray.
+May import: NumPy, halves, calibration, conformal. No Spark, no Ray.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,11 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from ltv_train import blend
-from ltv_train.judging.adjusted import Adjustment
-from ltv_train.judging.calibration import CALIBRATION
-from ltv_train.judging.conformal import CONFORMAL, Correction, fit_correction
+from ltv_train.adjusting.adjusted import Adjustment
+from ltv_train.adjusting.calibration import CALIBRATION
+from ltv_train.adjusting.conformal import CONFORMAL, Correction, fit_correction
 from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.halves import half_of
 from ltv_train.judging.platt import fit_calibration, would_have_helped
 from ltv_train.predictions import Predictions
 
@@ -53,7 +53,7 @@ def _intervals(folds: Sequence[Fold], name: str, scale_minor: float) -> Correcti
 
 def _by_the_other_half(folds: Sequence[Fold], name: str, fit: Fit) -> list[Fold]:
     """The folds with what `name` says of each half of the users adjusted by what the other half taught."""
-    halves = [[np.flatnonzero(blend.half_of(fold.user_key) == side) for fold in folds] for side in (0, 1)]
+    halves = [[np.flatnonzero(half_of(fold.user_key) == side) for fold in folds] for side in (0, 1)]
     parts = []
     for mine, others in (halves, halves[::-1]):
         taught = fit([fold.take(rows) for fold, rows in zip(folds, others, strict=True)])

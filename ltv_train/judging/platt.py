@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from ltv_train.judging.calibration import AS_IT_WAS, MIN_P, Calibration, Line, logits
+from ltv_train.adjusting.calibration import AS_IT_WAS, MIN_P, Calibration, Line, logits
 from ltv_train.judging.evaluation import Fold
 from ltv_train.predictions import Predictions
 

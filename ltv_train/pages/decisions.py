@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ltv_train import plots
-from ltv_train.judging.calibration import CALIBRATION
+from ltv_train.adjusting.calibration import CALIBRATION
 from ltv_train.judging.decided import HALF, Decided
 from ltv_train.judging.segments import ACTIVE_LATELY
 from ltv_train.metrics.classification import Decisions

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ltv_train import gate
 from ltv_train.config import BOOSTERS
-from ltv_train.judging import grades
+from ltv_train.judging import gate, grades
 from ltv_train.judging.decided import EVENTS, decided
 from ltv_train.judging.evaluation import Fold, Measures
 from ltv_train.judging.uncertainty import SHARE, Standing, afterwards
@@ -16,10 +15,7 @@ from ltv_train.pages.spend import NOTES, calibration, measures_tables, ranking, 
 from ltv_train.pages.verdict import STANDINGS, STANDINGS_NOTES, standings_pictures, standings_table
 from ltv_train.report import Section, number, page
 
-_GRADES = (
-    "Grades: A, surely better in Gini and in error; C, surely worse in both; U, too few customers or buyers to say; "
-    "B, everything else."
-)
+_GRADES = "Grades: " + "; ".join(f"{letter}, {meaning}" for letter, meaning in grades.MEANINGS.items()) + "."
 
 
 def outcome_page(

@@ -4,18 +4,11 @@ import math
 from collections.abc import Sequence
 
 from ltv_train import plots
+from ltv_train.judging.grades import MEANINGS
 from ltv_train.judging.uncertainty import SHARE, Interval, Standing
 from ltv_train.money import Money
 from ltv_train.pages.story import Story, interval
 from ltv_train.report import Picture, Row, Section, Table, number
-
-GRADES = {
-    "A": "surely better than the best baseline in both primaries",
-    "B": "neither surely better nor surely worse than the best baseline",
-    "C": "surely worse than the best baseline in both primaries",
-    "U": "not graded, for there are too few users or buyers, or what serves was not compared with the best baseline",
-}
-
 
 STANDINGS = "Candidates and baselines"
 STANDINGS_NOTES = (
@@ -29,7 +22,7 @@ def verdict(story: Story) -> list[Section]:
     """What a reader in a hurry must know: who serves, how good it is, and what it beats."""
     decided = story.backtest.verdict
     serves = f"{story.chosen} may serve from {story.as_of} on" if story.chosen else "Production stays as it is"
-    lines = [f"{serves}. Grade {decided.grade}: {GRADES[decided.grade]}."]
+    lines = [f"{serves}. Grade {decided.grade}, held against the best baseline: {MEANINGS[decided.grade]}."]
     mine, base = story.standing(story.name), story.standing(decided.best_baseline)
     if mine is None or base is None:
         return [Section("Verdict", [*lines, "No past origin has matured, so nothing could be measured yet."])]

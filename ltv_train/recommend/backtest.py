@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltv_features.project import Examples
-from ltv_train.blend import half_of
+from ltv_train.judging.halves import half_of
 from ltv_train.metrics.ranking import ndcg_at_k, recall_at_k
 from ltv_train.recommend import blend
 from ltv_train.recommend.blend import Candidates, Mix

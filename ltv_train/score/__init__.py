@@ -2,5 +2,5 @@
 
 Reads: Delta tables through ltv_features.tables, bundles.
 Writes: Delta tables, export folders.
-May import: Spark, predict, metrics, gate. No gradients, no reader of shards.
+May import: Spark, predict, metrics, judging. No gradients, no reader of shards.
 """

@@ -11,7 +11,7 @@ from ltv_features.errors import InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
 from ltv_train import promoted
-from ltv_train.gate import Verdict
+from ltv_train.judging.gate import Verdict
 from ltv_train.registry import Purpose, model_row, production
 
 VALUE: Purpose = "value"

@@ -24,8 +24,10 @@ from ltv_features.session import open_session
 from ltv_features.synthetic import PRESETS, Preset, Shoppers, expected_spend_minor
 from ltv_features.synthetic.names import names
 from ltv_features.tables import Lake
-from ltv_train.judging.paired import Differences, Judged, differences
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.paired import Differences, differences
 from ltv_train.metrics.value import mae, normalised_gini, spearman
+from ltv_train.predictions import Predictions
 from ltv_train.score.outcomes import PUBLISHED
 from tests.benchmarks.compare import Result
 
@@ -49,9 +51,14 @@ class Judgement:
 
     def against(self, opponent: str) -> Differences:
         """The published score against an opponent; above 0 is better."""
-        keys = np.arange(len(self.spend))
-        sides = [[Judged(keys, self.spend, self.mean[n], self.median[n])] for n in (PUBLISHED, opponent)]
-        return differences(*sides, draws=_DRAWS, seed=1)
+        spend = self.spend[:, None]
+        unsaid = np.full_like(spend, np.nan)
+        said = {
+            name: Predictions(self.mean[name][:, None], self.median[name][:, None], unsaid, unsaid)
+            for name in (PUBLISHED, opponent)
+        }
+        fold = Fold("judged", np.arange(len(spend)), spend, unsaid, said)
+        return differences([fold], PUBLISHED, opponent, draws=_DRAWS, seed=1)
 
 
 def judged(name: str, number: int, *, users: int = USERS, seed: int = 1) -> list[Result]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ltv_features import controls, quality
+from ltv_features import controls, quality, quality_rows
 from ltv_features.config import IngestSettings
 from ltv_features.errors import TooManyBadRows
 from ltv_features.ingest import ingest
@@ -30,7 +30,7 @@ def test_a_delivery_leaves_counts_shares_and_times(lake: Lake, tmp_path: Path) -
         "u2,2026-01-30,,s1,1\nu2,x,b4,s1,1\n,2026-01-30,b5,s1,1\n"
     ))  # fmt: skip
     shop.run()
-    (row,) = quality.until(lake, DAY)
+    (row,) = quality_rows.until(lake, DAY)
     counts = {name: row[name] for name in ("rows_in", "kept", "duplicates", "quarantined", "anonymous")}
     assert counts == {"rows_in": 6, "kept": 3, "duplicates": 0, "quarantined": 2, "anonymous": 1}
     assert row["refused"] == {"order_missing": 1, "time_unreadable": 1}
@@ -144,4 +144,4 @@ def test_a_source_that_names_nobody_is_said(rows: int, anonymous: int, said: boo
 
 
 def _rows(lake: Lake) -> list[dict[str, Any]]:
-    return quality.until(lake, date(2026, 2, 28))
+    return quality_rows.until(lake, date(2026, 2, 28))

@@ -18,7 +18,7 @@ from ltv_train.bundle import Bundle, write
 from ltv_train.checkpoint import FolderKeeper
 from ltv_train.config import BOOSTERS, RESERVED, NetworkSettings, RecommendSettings, TrainSettings
 from ltv_train.fits import FitResult, Place, run_all
-from ltv_train.gate import BASELINE_NAMES, BLEND
+from ltv_train.judging.gate import BASELINE_NAMES, BLEND
 from ltv_train.models import ENCODERS
 from ltv_train.predict import predict
 from ltv_train.presets import SHIPPED

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from ltv_features.errors import InputMissing
 from ltv_features.tables import Lake
-from ltv_train.gate import Verdict
+from ltv_train.judging.gate import Verdict
 from ltv_train.promoted import noted_before
 from ltv_train.score import production
 

@@ -261,7 +261,7 @@ def test_the_page_tells_who_serves_how_good_it_is_and_what_it_is_not_for(judged:
     row = next(m for m in judged.measures if (m.candidate, m.origin, m.horizon_days) == mine)
     assert f"In total, {judged.verdict.promoted} promised {row.total_ratio:.1%} of what was spent." in html
     assert f"<td>{row.total_ratio:.3f}</td><td>{row.calibration_error:.1%}</td>" in html
-    assert "Grade U: not graded, for there are too few users or buyers" in html
+    assert "Grade U, held against the best baseline: not graded, for there are too few users or buyers" in html
     assert "town: 1 group(s) of under 100 customers, 20 customers in all, left out." in html
     assert "Bonn" not in html
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ltv_train.blend import half_of
 from ltv_train.judging.decided import decided, threshold_to_use
 from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.halves import half_of
 from ltv_train.judging.segments import Segments
 from ltv_train.metrics.classification import best_threshold
 from ltv_train.predictions import Predictions

@@ -5,7 +5,7 @@ import pytest
 
 from ltv_train.judging import uncertainty
 from ltv_train.judging.evaluation import Fold
-from ltv_train.judging.paired import Judged, differences
+from ltv_train.judging.paired import differences
 from ltv_train.judging.uncertainty import Standing, standings
 from ltv_train.metrics.value import mae, normalised_gini
 from ltv_train.predictions import Predictions
@@ -43,14 +43,7 @@ def test_values_are_the_measures_averaged_over_folds() -> None:
 def test_differences_are_those_of_the_gate() -> None:
     folds = [fold(1), fold(2)]
     gained = of(standings(folds, "bad", draws=400, seed=4))["good"]
-    sides = [
-        [
-            Judged(f.user_key, f.spend[:, -1], f.predictions[n].mean[:, -1], f.predictions[n].median[:, -1])
-            for f in folds
-        ]
-        for n in ("good", "bad")
-    ]
-    gate = differences(*sides, draws=400, seed=4)
+    gate = differences(folds, "good", "bad", draws=400, seed=4)
     assert (gained.gini_gain.value, gained.mae_saved.value) == pytest.approx((gate.gini, gate.mae))
     assert (gained.gini_gain.low, gained.gini_gain.high) == pytest.approx(
         (gate.gini_bound(0.05), gate.gini_bound(0.95))

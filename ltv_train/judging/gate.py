@@ -16,7 +16,7 @@ import numpy as np
 from ltv_train.config import BLEND, GateSettings
 from ltv_train.judging import grades
 from ltv_train.judging.evaluation import Fold
-from ltv_train.judging.paired import Differences, Judged, differences
+from ltv_train.judging.paired import differences
 from ltv_train.metrics.value import mae, normalised_gini, spearman
 from ltv_train.predictions import Predictions
 
@@ -188,7 +188,7 @@ def skills(folds: Sequence[Fold]) -> Mapping[str, float]:
 
 def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Comparison:
     """`name` against `against` on the same users of all folds."""
-    found = _differences(folds, name, against, settings, seed)
+    found = differences(folds, name, against, draws=settings.bootstrap, seed=seed)
     gini_bound, mae_bound = found.gini_bound(_BOUND), found.mae_bound(_BOUND)
     within = gini_bound > -settings.max_gini_loss and mae_bound > -settings.max_mae_loss
     gained = max(gini_bound, mae_bound) > 0 and min(found.gini, found.mae) >= 0
@@ -197,16 +197,6 @@ def compare(folds: Sequence[Fold], name: str, against: str, settings: GateSettin
     worse = bool(max(found.gini_bound(1 - _BOUND), found.mae_bound(1 - _BOUND)) < 0)
     bounds = (found.gini, gini_bound, found.mae, mae_bound)
     return Comparison(name, against, *bounds, not_worse, better, worse, by_gain=bool(gained and not within))
-
-
-def _differences(folds: Sequence[Fold], name: str, against: str, settings: GateSettings, seed: int) -> Differences:
-    first, second = ([_judged(fold, who) for fold in folds] for who in (name, against))
-    return differences(first, second, draws=settings.bootstrap, seed=seed)
-
-
-def _judged(fold: Fold, name: str) -> Judged:
-    said = fold.predictions[name]
-    return Judged(fold.user_key, fold.spend[:, -1], said.mean[:, -1], said.median[:, -1])
 
 
 def _passes(name: str, tried: Sequence[Comparison], production: str | None) -> bool:

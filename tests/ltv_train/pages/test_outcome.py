@@ -8,7 +8,7 @@ import pytest
 
 from ltv_train.judging.evaluation import Fold, measure
 from ltv_train.judging.uncertainty import Interval, standings
-from ltv_train.pages import outcome_page
+from ltv_train.pages.outcome import outcome_page
 from ltv_train.predictions import Predictions
 from tests.backtest_world import an_outcome
 

@@ -23,7 +23,7 @@ from ltv_train.explain.sections import customers_page, sections
 from ltv_train.judging import backtest
 from ltv_train.judging.evaluation import measure
 from ltv_train.money import Money
-from ltv_train.pages import outcome_page
+from ltv_train.pages.outcome import outcome_page
 from ltv_train.plots import gain_curve
 from ltv_train.predict import open_predictor
 from ltv_train.report import Picture, Section, page

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ltv_features.project import Examples
-from ltv_train.judging.calibration import CALIBRATION, Calibration
-from ltv_train.judging.conformal import CONFORMAL, Correction
+from ltv_train.adjusting.calibration import CALIBRATION, Calibration
+from ltv_train.adjusting.conformal import CONFORMAL, Correction
 from ltv_train.predictions import Predictions, Predictor
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from ltv_train import bundle
+from ltv_train.adjusting.calibration import AS_IT_WAS, CALIBRATION, Calibration
 from ltv_train.baselines import fit_baselines
-from ltv_train.judging.calibration import AS_IT_WAS, CALIBRATION, Calibration
 from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.out_of_fold import adjusted_folds
 from ltv_train.judging.platt import fit_calibration, would_have_helped

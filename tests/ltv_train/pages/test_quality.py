@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from ltv_train.quality_page import quality_page
+from ltv_train.pages.quality import quality_page
 
 NIGHT = date(2026, 2, 1)
 

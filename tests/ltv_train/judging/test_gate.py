@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ltv_train import gate
 from ltv_train.config import GateSettings
-from ltv_train.gate import (
+from ltv_train.judging import gate
+from ltv_train.judging.draws import WeightedGini
+from ltv_train.judging.evaluation import Fold
+from ltv_train.judging.gate import (
     Comparison,
     _passes,
     after_refit,
@@ -20,8 +22,7 @@ from ltv_train.gate import (
     skills,
     without_folds,
 )
-from ltv_train.judging.evaluation import Fold
-from ltv_train.judging.paired import Differences, Judged, WeightedGini, differences
+from ltv_train.judging.paired import Differences, differences
 from ltv_train.metrics.value import normalised_gini
 from ltv_train.predictions import Predictions
 
@@ -83,7 +84,7 @@ def test_few_customers_hide_no_candidate_that_is_surely_better_in_one_primary(
 ) -> None:
     drawn = [np.array([bound] * 30 + [2 * value - bound] * 70) for value, bound in (gini, mae)]
     found = Differences(gini[0], mae[0], *drawn)
-    monkeypatch.setattr(gate, "_differences", lambda *given: found)
+    monkeypatch.setattr(gate, "differences", lambda *given, **more: found)
     assert compare(some_folds({"lstm": 0.3}), "lstm", "anchor", SETTINGS, 1).not_worse is passes
 
 
@@ -143,11 +144,7 @@ def test_passing_needs_no_loss_and_against_production_a_gain() -> None:
 def test_the_bounds_are_one_sided_and_of_ninety_percent() -> None:
     folds = some_folds({"spend_rate": 0.5, "lstm": 0.45})
     found = compare(folds, "lstm", "spend_rate", SETTINGS, 1)
-    first, second = (
-        [Judged(f.user_key, f.spend[:, 1], f.predictions[n].mean[:, 1], f.predictions[n].median[:, 1]) for f in folds]
-        for n in ("lstm", "spend_rate")
-    )
-    drawn = differences(first, second, draws=200, seed=1)
+    drawn = differences(folds, "lstm", "spend_rate", draws=200, seed=1)
     assert found.gini_bound == pytest.approx(np.quantile(drawn.gini_draws, 0.1))
     assert found.mae_bound == pytest.approx(np.quantile(drawn.mae_draws, 0.1))
 
@@ -250,12 +247,7 @@ def test_a_weighted_gini_is_the_gini_of_repeated_rows() -> None:
 def test_users_of_several_folds_are_drawn_together() -> None:
     """The same fold twice is no more evidence than once."""
     fold = some_folds({"one": 0.5, "other": 0.6}, count=1)[0]
-    first, second = (
-        Judged(fold.user_key, fold.spend[:, 1], fold.predictions[n].mean[:, 1], fold.predictions[n].median[:, 1])
-        for n in ("one", "other")
-    )
-    once = differences([first], [second], draws=50, seed=1)
-    twice = differences([first, first], [second, second], draws=50, seed=1)
+    once, twice = (differences([fold] * times, "one", "other", draws=50, seed=1) for times in (1, 2))
     np.testing.assert_allclose(twice.gini_draws, once.gini_draws)
     np.testing.assert_allclose(twice.mae_draws, once.mae_draws)
 
@@ -263,13 +255,12 @@ def test_users_of_several_folds_are_drawn_together() -> None:
 def test_the_interval_is_as_wide_as_new_data_would_have_it() -> None:
     """The bootstrap's deviation of a difference agrees with that over freshly made worlds."""
 
-    def one(seed: int) -> tuple[Judged, Judged]:
+    def one(seed: int) -> list[Fold]:
         chance = np.random.default_rng(seed)
         truth = chance.gamma(1.0, 100.0, 400)
-        sides = [np.maximum(truth + size * chance.normal(size=400), 0) for size in (60, 80)]
-        return tuple(Judged(np.arange(400), truth, side, side) for side in sides)  # type: ignore[return-value]
+        sides = {str(size): said(np.maximum(truth + size * chance.normal(size=400), 0)) for size in (60, 80)}
+        return [Fold("f", np.arange(400), truth[:, None], np.ones((400, 1)), sides)]
 
-    fresh = [differences([a], [b], draws=1, seed=1).gini for a, b in (one(seed) for seed in range(60))]
-    first, second = one(99)
-    drawn = differences([first], [second], draws=300, seed=1).gini_draws
+    fresh = [differences(one(seed), "60", "80", draws=1, seed=1).gini for seed in range(60)]
+    drawn = differences(one(99), "60", "80", draws=300, seed=1).gini_draws
     assert drawn.std() == pytest.approx(np.std(fresh), rel=0.35)
