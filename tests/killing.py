@@ -13,14 +13,15 @@ class Killed(BaseException):
 
 def arm(monkeypatch: pytest.MonkeyPatch, table: str, *, after: bool) -> None:
     """From now on the first commit to `table` kills, before it is made or as soon as it is."""
-    for method in ("replace", "merge", "upsert", "append"):
+    for method in ("replace", "merge", "upsert", "append", "remove"):
         whole = getattr(Lake, method)
+        place = 0 if method == "remove" else 1
 
-        def deadly(lake: Lake, rows: Any, name: Any, *rest: Any, whole: Any = whole, **more: Any) -> Any:
-            if getattr(name, "name", name) != table:
-                return whole(lake, rows, name, *rest, **more)
+        def deadly(lake: Lake, *given: Any, whole: Any = whole, place: int = place, **more: Any) -> Any:
+            if getattr(given[place], "name", given[place]) != table:
+                return whole(lake, *given, **more)
             if after:
-                whole(lake, rows, name, *rest, **more)
+                whole(lake, *given, **more)
             raise Killed
 
         monkeypatch.setattr(Lake, method, deadly)

@@ -26,7 +26,7 @@ from ltv_features import controls
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.tables import Lake
 from ltv_train.bundle import load
-from tests.tiny_world import AS_OF, settings_of, write_future, write_plain_shop, write_shop
+from tests.tiny_world import AS_OF, FOUR_HORIZONS, settings_of, write_future, write_plain_shop, write_shop
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -165,7 +165,7 @@ def test_whatever_is_planted_at_and_after_as_of_changes_no_bit_of_scores_or_reco
     assert rows_of(with_future, "recommendations") == rows_of(lake, "recommendations")
 
 
-def test_a_shop_without_items_order_ids_and_times_of_day_goes_all_the_way(spark, tmp_path, caplog):
+def test_a_shop_without_items_order_ids_and_times_of_day_goes_all_the_way_over_four_periods(spark, tmp_path, caplog):
     config = write_plain_shop(tmp_path)
     caplog.set_level("INFO")
     lake = night(spark, config)
@@ -174,6 +174,11 @@ def test_a_shop_without_items_order_ids_and_times_of_day_goes_all_the_way(spark,
     assert sorted(row.user_id for row in scores) == sorted(known)
     for row in scores:
         assert row.p_churn_28 == pytest.approx(1 - row.p_purchase_28)
+        for column in ("pltv_{}", "p_purchase_{}"):
+            said = [row[column.format(days)] for days in FOUR_HORIZONS]
+            assert 0 <= said[0] <= said[1] <= said[2] <= said[3]
+    bought = {row.user_id: row.pltv_28 - row.pltv_7 for row in scores if row.score_source == "model"}
+    assert min(bought.values()) > 0
     assert not lake.exists("recommendations")
     assert len([line for line in caplog.messages if "recommendations" in line and "items" in line]) == 1
     exported = lake.read("crm_export").collect()

@@ -96,6 +96,8 @@ suppression = "suppression.csv"
 UNKNOWN = ('order = "order"', 'item = "item"')
 """Lines of the configuration that a shop without order ids and items does not have."""
 
+FOUR_HORIZONS = (7, 14, 21, 28)
+
 FAIRS = (AS_OF - timedelta(days=30), AS_OF + timedelta(days=10))
 FURTHER = f"""churn = "no_activity"
 
@@ -160,7 +162,10 @@ def write_future(config: Path) -> int:
 
 
 def write_plain_shop(folder: Path, *, users: int = 150, seed: int = 5) -> Path:
-    """A shop that knows who bought on which day and for how much: no item, no order id, no time of day."""
+    """A shop that knows who bought on which day and for how much: no item, no order id, no time of day.
+
+    It looks ahead over four periods.
+    """
     world: World = make_world(users=users, days=150, seed=seed, start=START)
     for name, table, columns in (
         ("orders", world.orders, ("customer", "quantity", "price")),
@@ -171,6 +176,7 @@ def write_plain_shop(folder: Path, *, users: int = 150, seed: int = 5) -> Path:
         pcsv.write_csv(table.select(columns).append_column("time", days), folder / name / "first.csv")
     (folder / "suppression.csv").write_text("user_id\nc00003\n")
     known = [line for line in CONFIG.format(further="").splitlines() if line not in UNKNOWN]
+    known[known.index("horizons_days = [14, 28]")] = f"horizons_days = {list(FOUR_HORIZONS)}"
     (folder / "shop.toml").write_text("\n".join(known))
     return folder / "shop.toml"
 

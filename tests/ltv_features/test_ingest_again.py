@@ -13,6 +13,7 @@ from ltv_features.ingest import ingest
 from ltv_features.replay import replay
 from ltv_features.tables import Lake
 from tests.ingest_shop import DAY, HEADER, ORDERS, Shop
+from tests.killing import Killed, arm
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -26,17 +27,6 @@ def reads_german_dates(shop: Shop) -> Shop:
     changed["sources"]["orders"]["events"]["time_formats"] = ["yyyy-MM-dd", "dd.MM.yyyy"]
     shop.settings = FeatureConfig.model_validate(changed)
     return shop
-
-
-def killed_before(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
-    whole = Lake.append
-
-    def dead(lake: Lake, rows: Any, name: str, **rest: Any) -> None:
-        if name == table:
-            raise KeyboardInterrupt
-        whole(lake, rows, name, **rest)
-
-    monkeypatch.setattr(Lake, "append", dead)
 
 
 def test_a_delivery_between_a_held_night_and_its_release_counts_each_refused_row_once(
@@ -61,11 +51,16 @@ def test_a_delivery_between_a_killed_run_and_the_next_is_in_one_account(
 ) -> None:
     shop = Shop(lake, tmp_path, {"orders": {"events": dict(HISTORY)}})
     shop.deliver("orders", HEADER + BAD)
-    killed_before(monkeypatch, "events")
-    with pytest.raises(KeyboardInterrupt):
+    arm(monkeypatch, "events", after=False)
+    with pytest.raises(Killed):
         shop.run()
     monkeypatch.undo()
     shop.deliver("orders", HEADER + "u1,2026-01-03,b3,s1,1\n", landed=LATER)
+    for table in ("ledger", "quality"):  # right after what the first run said of its rows is taken back
+        arm(monkeypatch, table, after=True)
+        with pytest.raises(Killed):
+            shop.run("between")
+        monkeypatch.undo()
     assert shop.run("second") == {"orders": (3, 2, {"quarantined": 1})}
     committed = ("orders: events committed", 2, 2)
     assert shop.column("ledger", "hop", "rows_in", "rows_out") == [("orders", 3, 2), committed]

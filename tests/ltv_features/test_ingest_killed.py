@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 SOURCES: dict[str, Any] = {
     "orders": {"events": {**ORDERS, "history": True, "columns": {**ORDERS["columns"], "visitor": "cookie"}}},
+    "web": {"events": {"event_type": "view", "history": True, "columns": {"user": "who", "time": "when"}}},
     "people": {"users": {"user": "who", "valid_from": "always", "attributes": ["town"]}},
     "things": {"items": {"item": "sku", "category": "kind"}},
     "logins": {"links": {"visitor": "cookie", "user": "who", "time": "when"}},
@@ -25,19 +26,22 @@ SOURCES: dict[str, Any] = {
 WITH_COOKIE = HEADER.strip() + ",cookie\n"
 FIRST = {
     "orders": WITH_COOKIE + "u1,2026-01-01,b1,s1,1,\n,2026-01-02,b2,s2,2,c1\nu2,x,b3,s1,3,\n",
+    "web": "who,when\nu1,2026-01-01\n",
     "people": "who,town\nu1,Ulm\n",
     "things": "sku,kind\ns1,tea\n",
     "logins": "cookie,who,when\nc1,u1,2026-01-03\n",
 }
 SECOND = {
     "orders": WITH_COOKIE + "u1,2026-01-01,b1,s1,1,\nu3,2026-01-05,b5,s3,5,\nu3,never,b6,s1,1,\n",
+    "web": "who,when\nu1,2026-01-01\nu2,2026-01-06\n",
     "people": "who,town\nu3,Bonn\n",
     "things": "sku,kind\ns3,cups\ns1,green tea\n",
     "logins": "cookie,who,when\nc2,u3,2026-01-06\nc1,u9,2026-01-07\n",
 }
 LATER = datetime(2026, 2, 1, tzinfo=UTC)
 TABLES = ("quarantine", "quality", "users", "items", "links", "ledger", "events")
-POINTS = (*TABLES[:-1], "ingested", "events")
+POINTS = (*TABLES[:-1], "ingested", "events", "events")
+"""The last two: between the sources of events, and after both."""
 
 
 def tables_of(shop: Shop) -> dict[str, list[str]]:

@@ -47,11 +47,19 @@ def test_a_category_of_june_changes_no_event_before_june(lake: Lake, tmp_path: P
         assert told["b"] == category
 
 
-def test_a_row_whose_date_is_missing_or_unreadable_is_refused(lake: Lake, tmp_path: Path) -> None:
-    shop = Shop(lake, tmp_path, {"things": dict(THINGS)})
-    shop.deliver("things", "sku,since,kind\na,,tea\nb,soon,tea\nc,2026-01-01,tea\n")
-    assert shop.run() == {"things: items": (3, 1, {"quarantined": 2})}
-    assert shop.column("quarantine", "kind", "reason") == [("items", "time_missing"), ("items", "time_unreadable")]
+def test_a_date_begins_at_midnight_of_its_zone_and_one_that_is_missing_or_unreadable_is_refused(
+    lake: Lake, tmp_path: Path
+) -> None:
+    items = THINGS["items"] | {"time_zone": "Europe/Berlin"}
+    makers = {"user": "maker", "valid_from": "since", "time_zone": "America/New_York"}
+    shop = Shop(lake, tmp_path, {"things": {"items": items, "users": makers}})
+    shop.deliver("things", "sku,since,kind,maker\na,,tea,m1\nb,soon,tea,m2\nc,2026-01-01,tea,m3\n")
+    refused = {"quarantined": 2}
+    assert shop.run() == {"things: items": (3, 1, refused), "things: users": (3, 1, refused)}
+    reasons = [(kind, reason) for kind in ("items", "users") for reason in ("time_missing", "time_unreadable")]
+    assert shop.column("quarantine", "kind", "reason") == reasons
+    assert shop.column("items", "item_id", "valid_from") == [("c", datetime(2025, 12, 31, 23))]
+    assert shop.column("users", "user_id", "valid_from") == [("m3", datetime(2026, 1, 1, 5))]
 
 
 @pytest.mark.slow
