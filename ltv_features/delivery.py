@@ -1,4 +1,4 @@
-"""DeliveredFile files (CSV, JSON lines, Parquet; plain or .gz) as Spark frames, one a file, with each row's place.
+"""Delivered files (CSV, JSON lines, Parquet; plain or .gz) as Spark frames, one a file, with each row's place.
 
 What can be wrong with a file is found here, on the driver, before Spark starts: nothing there, another format, no
 header. Text stays text; only Parquet has types. Its timestamps without a zone are read as UTC, nanoseconds become

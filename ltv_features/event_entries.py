@@ -8,15 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from ltv_features.arrow import arrow_schema
+from ltv_features.clock import hour_of, weekday_of
 from ltv_features.contract import BROWSE_TYPES, MICROS_PER_DAY, NEVER_US, TYPE_ID, USER_STATE
 from ltv_features.ragged import Array, Columns, Ints, take
 
 _SCHEMA = arrow_schema(USER_STATE)
 _PURCHASE, _REFUND = TYPE_ID["purchase"], TYPE_ID["refund"]
 _BROWSE_IDS = np.array([TYPE_ID[name] for name in BROWSE_TYPES])
-_MICROS_PER_HOUR = MICROS_PER_DAY // 24
-_THURSDAY = 3
-"""1970-01-01 was a Thursday; weekdays count from Monday = 0."""
 
 DAY_COUNTS = {
     "lines": "purchase",
@@ -46,8 +44,7 @@ def entries_of(event: Columns) -> dict[str, Columns]:
 
 def histograms(event: Columns, users: int) -> dict[str, Array]:
     """Events by hour [B, 24] and weekday [B, 7], reviews by stars [B, 5]."""
-    hour = (event["ts_us"] // _MICROS_PER_HOUR) % 24
-    weekday = (event["ts_us"] // MICROS_PER_DAY + _THURSDAY) % 7
+    hour, weekday = hour_of(event["ts_us"]), weekday_of(event["ts_us"])
     starred = (event["type"] == TYPE_ID["review"]) & (event["rating"] >= 1) & (event["rating"] <= 5)
     return {
         "hours": _count_cells(event["who"], hour, users, 24),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ltv_features.aggregates import compute_all
+from ltv_features.clock import hour_of, weekday_of
 from ltv_features.contract import (
     CATEGORICAL_FIELDS,
     MAX_LINES,
@@ -33,7 +34,6 @@ from ltv_features.ragged import (
 )
 from ltv_features.view import Floats, StateView, open_view, ratio
 
-_MICROS_PER_HOUR = MICROS_PER_DAY // 24
 TOKEN_TYPES = dict.fromkeys(CATEGORICAL_FIELDS, np.int32) | dict.fromkeys(NUMERIC_FIELDS, np.float32)
 
 
@@ -135,8 +135,8 @@ def _examples(states: pa.Table, view: StateView, tokens: Columns) -> Examples:
     before = np.append(-1, tokens["who"][:-1]) if len(tokens["who"]) else tokens["who"]
     gap = np.diff(tokens["ts_us"], prepend=tokens["ts_us"][:1]) / MICROS_PER_DAY
     made = tokens | {
-        "hour": (tokens["ts_us"] // _MICROS_PER_HOUR) % 24 + 1,
-        "weekday": (tokens["ts_us"] // MICROS_PER_DAY + 3) % 7 + 1,
+        "hour": hour_of(tokens["ts_us"]) + 1,
+        "weekday": weekday_of(tokens["ts_us"]) + 1,
         "gap_days": np.where(before == tokens["who"], gap, 0.0),
         "age_days": (view.as_of_us - tokens["ts_us"]) / MICROS_PER_DAY,
     }

@@ -12,6 +12,7 @@ from tests.unsafe_reads import unsafe_reads
 KERNEL = (
     "arrow",
     "ragged",
+    "clock",
     "event_entries",
     "state",
     "user_items",

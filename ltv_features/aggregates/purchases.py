@@ -3,12 +3,12 @@
 import numpy as np
 
 from ltv_features.aggregates.feature import Aggregate, Compute, by_window, orders, share, spend, total
+from ltv_features.clock import hour_of, weekday_of
 from ltv_features.contract import MICROS_PER_DAY
 from ltv_features.ragged import Array, run_starts
 from ltv_features.view import Floats, StateView, ratio
 
 _WINDOWS = (7, 14, 30, 60, 90, 180, 365)
-_MICROS_PER_HOUR = MICROS_PER_DAY // 24
 
 
 def _by_order(view: StateView, field: str) -> Floats:
@@ -45,14 +45,14 @@ def _share_of_orders(view: StateView, chosen: Array) -> Floats:
 
 def _between_hours(first: int, end: int) -> Compute:
     def compute(view: StateView) -> Floats:
-        hour = view.orders["first_us"] // _MICROS_PER_HOUR % 24
+        hour = hour_of(view.orders["first_us"])
         return _share_of_orders(view, (hour >= first) & (hour < end))
 
     return compute
 
 
 def _weekend(view: StateView) -> Floats:
-    return _share_of_orders(view, (view.orders["first_us"] // MICROS_PER_DAY + 3) % 7 >= 5)
+    return _share_of_orders(view, weekday_of(view.orders["first_us"]) >= 5)
 
 
 def _early_in_month(view: StateView) -> Floats:
