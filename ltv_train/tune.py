@@ -53,7 +53,6 @@ def _tuner(
     tried: Sequence[NetworkFit], space: SearchSettings, settings: RaySettings, storage_path: str, run_name: str
 ) -> Any:
     from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.basic_variant import BasicVariantGenerator
 
     at_once = max(1, settings.workers)
@@ -66,14 +65,21 @@ def _tuner(
             metric=_LOSS,
             mode="min",
             search_alg=BasicVariantGenerator(max_concurrent=at_once, random_state=space.seed),
-            scheduler=ASHAScheduler(
-                time_attr="training_iteration",
-                max_t=MOST_EPOCHS,
-                grace_period=space.grace_epochs,
-                reduction_factor=space.reduction,
-            ),
+            scheduler=_scheduler(space),
         ),
         run_config=tune.RunConfig(name=run_name, storage_path=storage_path, verbose=0),
+    )
+
+
+def _scheduler(space: SearchSettings) -> Any:
+    """Looks after `grace_epochs`, then after `reduction` times as many, and so on: one of `reduction` goes on."""
+    from ray.tune.schedulers import ASHAScheduler
+
+    return ASHAScheduler(
+        time_attr="training_iteration",
+        max_t=MOST_EPOCHS,
+        grace_period=space.grace_epochs,
+        reduction_factor=space.reduction,
     )
 
 

@@ -1,14 +1,17 @@
 """The search over settings: what may be tried, what is adopted, and trials that are stopped early on Ray Tune."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
+from ray.tune.schedulers import TrialScheduler
 
 from ltv_train.config import NetworkSettings, RaySettings, TrainSettings
 from ltv_train.search import MANY_EXAMPLES, Trial, judged, with_changes
 from ltv_train.search_settings import SearchSettings
-from ltv_train.tune import run_search
+from ltv_train.sizes import MOST_EPOCHS
+from ltv_train.tune import _scheduler, run_search
 from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
 
@@ -60,6 +63,23 @@ def test_changes_are_checked_like_settings_that_a_person_wrote() -> None:
 def test_a_search_of_nothing_or_of_nonsense_is_refused(space: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         TrainSettings.model_validate({"search": space})
+
+
+def test_a_trial_that_lies_behind_after_the_epochs_of_grace_is_stopped() -> None:
+    scheduler = _scheduler(SearchSettings(hidden=[16, 32], grace_epochs=2, reduction=2))
+    assert scheduler.set_search_properties("validation_loss", "min")
+    names = ("first", "worse", "best")
+    trials = {name: SimpleNamespace(trial_id=name) for name in names}
+    for trial in trials.values():
+        scheduler.on_trial_add(None, trial)
+
+    def goes_on(name: str, epoch: int, loss: float) -> bool:
+        told = {"training_iteration": epoch, "validation_loss": loss}
+        return bool(scheduler.on_trial_result(None, trials[name], told) == TrialScheduler.CONTINUE)
+
+    assert all(goes_on(name, 1, loss) for name, loss in zip(names, (0.5, 9.0, 0.4), strict=True))
+    assert [goes_on(name, 2, loss) for name, loss in zip(names, (0.5, 0.8, 0.4), strict=True)] == [True, False, True]
+    assert not goes_on("best", MOST_EPOCHS, 0.1)
 
 
 @pytest.mark.ray
