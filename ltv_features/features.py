@@ -1,21 +1,20 @@
 """Events to user_state and user_items as of a date: all of them, or what is new on top of an earlier night."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ltv_features.as_of import midnight
 from ltv_features.contract import PROFILE_TYPE_ID
+from ltv_features.cutoffs import midnight_us
 from ltv_features.increment import Base, Inputs, Work, base_of, inputs_noted, work_since
 from ltv_features.kept import ITEMS_BOUGHT, KEPT_TABLES, STATES, Kept
 from ltv_features.kernel_input import kernel_events_as_of
 from ltv_features.ledger import Hop
 from ltv_features.session import session_settings
+from ltv_features.sums import Sums
 from ltv_features.tables import Lake
 
 log = logging.getLogger("ltv.build_features")
@@ -47,6 +46,8 @@ class Night:
     lake: Lake
     as_of: date
     _works: dict[Base, Work] = field(default_factory=dict)
+    _wholes: dict[tuple[tuple[str, int], ...], DataFrame] = field(default_factory=dict)
+    _versions: dict[tuple[str, int | None], DataFrame] = field(default_factory=dict)
 
     def bring(self, kept: Kept, inputs: Inputs, digest: str) -> None:
         """Commits the table as of the night, made from `inputs`, on top of the latest night that they continue."""
@@ -55,10 +56,10 @@ class Night:
         facts = {"inputs": inputs.noted(), "base": base.noted() | {"version": version} if base else None}
         if base is None:
             with session_settings(lake.spark, FOLDING):
-                rows = kept.built(kernel_events_as_of(lake, self.as_of, inputs.versions), self.as_of)
+                rows = kept.built(self._everything(inputs), self.as_of)
                 lake.replace(rows, table, as_of=self.as_of, input_digest=digest, facts=facts)
             return
-        work, old = self._work(base, inputs), lake.read(table.name, version)
+        work, old = self._work(base, inputs), self._version(table.name, version)
         with session_settings(lake.spark, FOLDING):
             merged = kept.merged(work.usable(old, kept), work.events, self.as_of).persist()
             concerned = merged.count()
@@ -77,40 +78,47 @@ class Night:
 
         On top of a base the rows that go on counting and what came since go in; the whole table comes out.
         """
-        named = [self._account(kept) for kept in KEPT_TABLES]
-        late = [self._late(base, work) for base, work in self._works.items()]
-        totals = iter(_totals([*(frame for _, frames in named for frame in frames), *late]))
-        hops = [Hop(name, next(totals) + next(totals), next(totals)) for name, _ in named]
-        for base, restated in zip(self._works, totals, strict=True):
-            if restated:
+        sums, titles = Sums(), dict[str, str]()
+        for kept in KEPT_TABLES:
+            name = kept.table.name
+            inputs, noted = inputs_noted(self.lake, name, self.as_of)
+            base = Base.of_note(noted) if noted else None
+            events = self._work(base, inputs).events if base else self._everything(inputs)
+            titles[name] = f"{kept.counts} in {name}" + (f", on top of {base.as_of}" if base else "")
+            sums.add(events, ("in", name), F.when(kept.wanted(), kept.given()))
+            sums.add(self.lake.at_night(name, self.as_of), ("out", name), kept.held())
+            if base and noted:
+                before = self._work(base, inputs).without_anew(self._version(name, noted["version"]))
+                sums.add(before, ("before", name), kept.held())
+                sums.add(events, ("late", base), _is_of_before(base).cast("long"))
+        told = sums.collect()
+        for base in self._works:
+            if restated := told.get(("late", base)):
                 log.info("%s events of before %s arrived since, or are read anew", f"{restated:,}", base.as_of)
-        return hops
-
-    def _late(self, base: Base, work: Work) -> DataFrame:
-        """One number for each event, profiles aside, that an earlier night would have had: 1."""
-        is_event = F.col("type") != F.lit(PROFILE_TYPE_ID)
-        happened = F.col("ts_us") < F.lit(round(midnight(base.as_of).timestamp()) * 1_000_000)
-        return work.events.where(is_event & happened).select(F.lit(1).alias("n"))
-
-    def _account(self, kept: Kept) -> tuple[str, tuple[DataFrame, DataFrame, DataFrame]]:
-        """The hop's name, and frames of what came, what was held before, and what is held now."""
-        lake, name = self.lake, kept.table.name
-        inputs, noted = inputs_noted(lake, name, self.as_of)
-        made, title = lake.at_night(name, self.as_of), f"{kept.counts} in {name}"
-        if noted is None:
-            given = kept.given_by(kernel_events_as_of(lake, self.as_of, inputs.versions))
-            return title, (given, given.limit(0), kept.held_by(made))
-        base = Base.of_note(noted)
-        work = self._work(base, inputs)
-        before = work.without_anew(lake.read(name, noted["version"]))
-        frames = kept.given_by(work.events), kept.held_by(before), kept.held_by(made)
-        return f"{title}, on top of {base.as_of}", frames
+        return [
+            Hop(title, told["in", name] + told.get(("before", name), 0), told["out", name])
+            for name, title in titles.items()
+        ]
 
     def done(self) -> None:
         """Lets go of what was kept in memory."""
         for work in self._works.values():
             work.events.unpersist()
         self._works.clear()
+        self._wholes.clear()
+        self._versions.clear()
+
+    def _version(self, name: str, version: int | None) -> DataFrame:
+        """Looked up once: what files a version has that is no longer the latest is worked out by a job."""
+        if (name, version) not in self._versions:
+            self._versions[name, version] = self.lake.read(name, version)
+        return self._versions[name, version]
+
+    def _everything(self, inputs: Inputs) -> DataFrame:
+        versions = tuple(sorted(inputs.versions.items()))
+        if versions not in self._wholes:
+            self._wholes[versions] = kernel_events_as_of(self.lake, self.as_of, inputs.versions)
+        return self._wholes[versions]
 
     def _work(self, base: Base, inputs: Inputs) -> Work:
         if base not in self._works:
@@ -119,9 +127,7 @@ class Night:
         return self._works[base]
 
 
-def _totals(counts: Sequence[DataFrame]) -> list[int]:
-    """The sums of frames of one column of numbers, in one job."""
-    labelled = [frame.toDF("n").withColumn("place", F.lit(place)) for place, frame in enumerate(counts)]
-    whole = reduce(DataFrame.unionByName, labelled)
-    told = {row["place"]: int(row["n"]) for row in whole.groupBy("place").agg(F.sum("n").alias("n")).collect()}
-    return [told.get(place, 0) for place in range(len(counts))]
+def _is_of_before(base: Base) -> Column:
+    """Of kernel events, whether the earlier night would have had it; profiles are none."""
+    is_event = F.col("type") != F.lit(PROFILE_TYPE_ID)
+    return is_event & (F.col("ts_us") < F.lit(midnight_us(base.as_of)))

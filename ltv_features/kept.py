@@ -61,14 +61,6 @@ class Kept:
         """The keys `row_of` of all rows that the kernel events belong to."""
         return events.where(self._input()).select(*self.row_of).distinct()
 
-    def given_by(self, events: DataFrame) -> DataFrame:
-        """What each kernel event brings of that which is counted: one column."""
-        return events.where(self.wanted()).select(self.given())
-
-    def held_by(self, rows: DataFrame) -> DataFrame:
-        """What each row of the table holds of it: one column."""
-        return rows.select(self.held())
-
     def _input(self) -> Column:
         """Profiles travel with the events of a table that keeps them."""
         is_profile = F.col("type") == F.lit(PROFILE_TYPE_ID)
