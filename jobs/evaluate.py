@@ -7,7 +7,7 @@ from ltv_features import files, ledger
 from ltv_features.digest import code_of, digest_of
 from ltv_features.items import category_names
 from ltv_train import explanation, procedures, promotion, tracking
-from ltv_train.judging import backtest
+from ltv_train.latest import latest_run
 from ltv_train.money import Money
 from ltv_train.score import people, production
 from ltv_train.tracked import record_of
@@ -23,7 +23,7 @@ def main(run: Run) -> None:
     """Judges the latest training of this night once; the same training and settings again change nothing."""
     lake, settings, shop, night = run.lake, run.settings, run.settings.shop, run.as_of.isoformat()
     root, reports, money = settings.lake.root, files.join("reports", night), Money(shop.currency, 10**shop.minor_digits)
-    folder, trained = backtest.latest_run(files.join(root, "training", night))
+    folder, trained = latest_run(files.join(root, "training", night))
     before = production.served_before(lake, run.as_of, "value")
     ways = (settings.gate, settings.explain, people.allowed(settings.sources))
     known = (trained["run_name"], trained["input_digest"], (before or {}).get("digest"), code_of(*JUDGES))

@@ -5,7 +5,7 @@ import logging
 from jobs._entry import Run, start
 from ltv_features import files
 from ltv_features.errors import InputMissing
-from ltv_train.judging.backtest import note_latest
+from ltv_train.latest import note_latest
 from ltv_train.promoted import noted_before
 from ltv_train.starts import Starts
 from ltv_train.training import run_name_of, train_all

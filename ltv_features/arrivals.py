@@ -41,6 +41,7 @@ class Delivery:
     version: int
     ingested: int | None
     afresh: bool = False
+    has_events: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -77,7 +78,7 @@ def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[
     app = f"{JOB}/{name}/{lake.table_id(table)}"
     source = settings.sources[name]
     mapping = digest_of(source.model_dump(mode="json", exclude={"path"}), settings.shop.model_dump(include=_DECIDES))
-    at, under = marks.get(app, (None, ""))
+    at, under = marks.get(_mark_of(lake, app, has_events=source.events is not None), (None, ""))
     if source.events is None:
         return Delivery(name, mapping, app, version, at, afresh=at is not None and under != mapping)
     with_events = lake.transaction(EVENTS.name, app)
@@ -90,7 +91,9 @@ def _delivery_of(lake: Lake, settings: FeatureConfig, name: str, marks: Mapping[
             name,
             name,
         )
-    return Delivery(name, mapping, app, version, ingested, afresh=_landed_anew(lake, table, ingested, version))
+    return Delivery(
+        name, mapping, app, version, ingested, afresh=_landed_anew(lake, table, ingested, version), has_events=True
+    )
 
 
 def _landed_anew(lake: Lake, table: str, ingested: int | None, version: int) -> bool:
@@ -112,9 +115,14 @@ def _marks(lake: Lake) -> dict[str, tuple[int, str]]:
     return {row["app"]: (int(row["raw_version"]), str(row["mapping"])) for row in rows}
 
 
+def _mark_of(lake: Lake, app: str, *, has_events: bool) -> str:
+    """Under which name `ingested` holds a mark: of a source of events it goes with their table, as their commits do."""
+    return f"{app}/{lake.table_id(EVENTS.name)}" if has_events and lake.exists(EVENTS.name) else app
+
+
 def mark(lake: Lake, deliveries: Sequence[Delivery]) -> None:
     """Moves the marks of deliveries that are ingested, in one commit."""
-    rows = [(each.app, each.version, each.mapping) for each in deliveries]
+    rows = [(_mark_of(lake, each.app, has_events=each.has_events), each.version, each.mapping) for each in deliveries]
     if rows:
         lake.upsert(lake.spark.createDataFrame(rows, spark_schema(INGESTED)), INGESTED)
 

@@ -1,6 +1,6 @@
 """What can be seen on a single row, from the facts that `mapping.with_facts` makes and the constants of its source."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,6 +34,7 @@ COLUMN_OF = {
     "order": "order_id", "item": "item_id", "promotion": "promotion_id", "rating": "rating", "currency": "currency",
 }  # fmt: skip
 """The column in which a fact of the configuration stands."""
+_TEXTS = ("order", "item", "promotion", "currency")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,19 @@ def without_rate(limits: Limits) -> Column:
     known = F.col("_rate").isNotNull() if limits.has_rates else F.lit(False)
     foreign = ~F.col("currency").eqNullSafe(limits.currency) & ~(known & F.col("currency").isNotNull())
     return F.col("_has_currency") & is_of(*MONEY_TYPES) & foreign
+
+
+def is_blank(columns: Collection[str], fact: str) -> Column:
+    """Whether an event whose type has such a fact says nothing of it; `columns` are those of the rows."""
+    column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
+    unsaid = ~F.col(given) if given in columns else F.col(column).isNull()
+    return F.coalesce(F.col("_said_type").isin(*TYPES_WITH[fact]) & unsaid, F.lit(False))
+
+
+def is_told(fact: str) -> Column:
+    """Whether a row says the fact: a text that is there, a number above 0."""
+    column = F.col(COLUMN_OF[fact])
+    return column.isNotNull() if fact in _TEXTS else F.coalesce(column > 0, F.lit(False))
 
 
 def older_rate(limits: Limits) -> Column | None:

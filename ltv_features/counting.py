@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from ltv_features.conditions import COLUMN_OF, TYPES_WITH
+from ltv_features.conditions import TYPES_WITH, is_told
 from ltv_features.rules import only_wished
 
 KEPT, DUPLICATE, QUARANTINED, ANONYMOUS = "kept", "duplicates", "quarantined", "anonymous"
@@ -64,6 +64,5 @@ def _counts(told: Sequence[Row]) -> dict[str, int]:
 
 def _says(fact: str) -> tuple[Column, Column]:
     """Whether an event has a type with such a fact, and whether it also says it (a number: more than 0)."""
-    column, fits = F.col(COLUMN_OF[fact]), F.col("event_type").isin(*TYPES_WITH[fact])
-    is_text = fact in ("order", "item", "promotion", "currency")
-    return fits, fits & (column.isNotNull() if is_text else column > 0)
+    fits = F.col("event_type").isin(*TYPES_WITH[fact])
+    return fits, fits & is_told(fact)

@@ -33,9 +33,9 @@ def row_hash(source: str, own: T.StructType) -> Column:
     return _hash_128(source, columns)
 
 
-def content_hash(source: str) -> Column:
-    """128 bits as 32 hexadecimal digits from the source and what the event says."""
-    return _hash_128(source, [F.col(name) for name in SAID])
+def content_hash(source: str, *, rated: bool) -> Column:
+    """128 bits as 32 hexadecimal digits from the source and what the event says, where there are rates before them."""
+    return _hash_128(source, [F.col(_UNRATED.get(name, name) if rated else name) for name in SAID])
 
 
 def _hash_128(source: str, columns: Sequence[Column]) -> Column:
@@ -56,12 +56,23 @@ SAID = (
 """The columns of an event that two rows with one own id must agree in; what differs is a conflict, not a duplicate."""
 
 
-def said() -> Column:
-    """64 bits of what an event says."""
-    return F.xxhash64(*[part for name in SAID for part in (F.col(name), F.col(name).isNull())])
+_UNRATED = {"amount_minor": "_unrated_amount", "discount_minor": "_unrated_discount"}
+"""What `money.with_money` says of amounts before their rate."""
 
 
-def with_identity(rows: DataFrame, *, by: Identity, good: Column) -> DataFrame:
+def said(home: str | None) -> Column:
+    """64 bits of what an event says; without money in another currency than `home`, whose rate may have changed since.
+
+    `home` is None where a shop has no rates.
+    """
+    columns = {name: F.col(name) for name in SAID}
+    if home is not None:
+        own = F.coalesce(F.col("currency"), F.lit(home)) == F.lit(home)
+        columns |= {name: F.when(own, F.col(name)) for name in _UNRATED}
+    return F.xxhash64(*[part for column in columns.values() for part in (column, column.isNull())])
+
+
+def with_identity(rows: DataFrame, *, by: Identity, good: Column, home: str | None = None) -> DataFrame:
     """`rows` (with `_key`: own id, row hash or content hash) with `event_id`, `_repeated` and `_conflict`.
 
     Repeated: another row of the batch has this id. The row that landed first stays, whether both are ingested at once
@@ -70,7 +81,7 @@ def with_identity(rows: DataFrame, *, by: Identity, good: Column) -> DataFrame:
     that stays. Rows that are not `good` take no part: a refused row must not make its corrected
     repetition a duplicate.
     """
-    checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE, said().alias("_said"))
+    checked = rows.where(good).select("_key", "event_ts", "_landed_ts", *PLACE, said(home).alias("_said"))
     checked = checked.withColumn("_short", F.xxhash64("_key"))
     # by a short hash, which is quick and finds every repetition and by chance a row more
     twice = checked.groupBy("_short").agg(F.count("*").alias("_n")).where("_n > 1").select("_short")

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from ltv_features import quality_rows
 from ltv_features.arrivals import JOB, Delivery, arrived, deliveries_of, mark
@@ -20,7 +21,7 @@ from ltv_features.ledger import Hop, forget, record
 from ltv_features.quality import Delivered
 from ltv_features.recount import recount_events
 from ltv_features.refused import stop_if_bad, write_quarantine
-from ltv_features.sieve import SIEVES
+from ltv_features.sieve import SIEVES, sieve_links
 from ltv_features.sieved import KINDS, Kind, Sieved
 from ltv_features.tables import Lake
 from ltv_features.unit import fix_unit
@@ -80,7 +81,8 @@ def _sieve(lake: Lake, settings: FeatureConfig, new: list[Delivery]) -> dict[Kin
         came = arrived(lake, delivery)
         for kind in _kinds(settings, delivery.source):
             log.info("reading %s of %s", kind, delivery.source)
-            sieved[kind].append(SIEVES[kind](lake, settings, delivery, came))
+            sieve = partial(sieve_links, told=tuple(sieved["links"])) if kind == "links" else SIEVES[kind]
+            sieved[kind].append(sieve(lake, settings, delivery, came))
     return sieved
 
 

@@ -18,6 +18,8 @@ from ltv_features.sources import ItemMapping
 from ltv_features.tables import Lake
 
 _NAMES = ("category", "brand")
+ATTRIBUTES = (*_NAMES, "title")
+"""What may be said of an item."""
 
 
 def category_names(lake: Lake) -> dict[int, str]:
@@ -30,43 +32,59 @@ def category_names(lake: Lake) -> dict[int, str]:
 
 
 def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
-    """Packed raw rows as item_id, valid_from, category, brand, title, `_rules` (why a row is refused) and its place."""
+    """Packed raw rows as item_id, valid_from, category, brand, title, `_rules` (why a row is refused) and its place.
+
+    `_maps_` marks tell which attributes the source speaks of.
+    """
     read = Reader(rows)
     item = read(mapping.item, words)
-    since, said = validity(read, mapping)
-    facts = {name: read(getattr(mapping, name), words).cast("string") for name in ("category", "brand", "title")}
+    since = validity(read, mapping)
+    facts = {name: read(getattr(mapping, name), words).cast("string") for name in ATTRIBUTES}
+    facts |= {f"_maps_{name}": F.lit(getattr(mapping, name) is not None) for name in ATTRIBUTES}
     missing = {"item_missing": item.isNull()}
-    refused = refusals_of_description(item, missing=missing, said=said, since=since)
-    return rows.withColumns({"item_id": item, "valid_from": since, **facts, "_rules": refused})
+    refused = refusals_of_description(item, missing=missing, since=since)
+    return rows.withColumns({"item_id": item, "valid_from": since.read, **facts, "_rules": refused})
 
 
 def latest(described_rows: DataFrame) -> DataFrame:
-    """One row for each key of `items`: what its last delivered row says."""
+    """One row for each key of `items`: of each attribute what the last delivered row of a source that maps it says."""
     order = F.struct("_landed_ts", "_file_sha256", "_row_number")
-    said = F.max_by(F.struct("category", "brand", "title"), order)
-    return described_rows.groupBy(*ITEMS.key).agg(said.alias("_said")).select(*ITEMS.key, "_said.*")
+    said = [F.max_by(name, F.when(F.col(f"_maps_{name}"), order)).alias(name) for name in ATTRIBUTES]
+    maps = [F.bool_or(f"_maps_{name}").alias(f"_maps_{name}") for name in ATTRIBUTES]
+    return described_rows.groupBy(*ITEMS.key).agg(*said, *maps)
 
 
 def numbered(lake: Lake, attributes: DataFrame | None, first_seen: DataFrame) -> DataFrame:
     """The rows of `items` that are new or have new attributes, numbers included.
 
-    `attributes`: item_id, valid_from, category, brand, title, None where nothing is said; `first_seen`: item_id,
-    first_ts of the events of this batch. An item of which only events speak gets a row without attributes.
+    `attributes`: as `latest` makes them, None where nothing is said; `first_seen`: item_id, first_ts of the events of
+    this batch. An item of which only events speak gets a row without attributes; what nobody maps stays as it is known.
     """
     known = lake.read(ITEMS.name) if lake.exists(ITEMS.name) else lake.spark.createDataFrame([], spark_schema(ITEMS))
     there = known.select("item_id")
     if attributes is not None:
         there = there.union(attributes.select("item_id"))
-    unsaid = {name: F.lit(None).cast("string") for name in (*_NAMES, "title")}
+    unsaid = {name: F.lit(None).cast("string") for name in ATTRIBUTES}
     silent = first_seen.join(there, on="item_id", how="left_anti")
     silent = silent.withColumns({"valid_from": F.lit("1970-01-01 00:00:00").cast("timestamp"), **unsaid})
     if attributes is None:
         rows = _with_item_numbers(silent, known).withColumns({f"{name}_no": F.lit(0) for name in _NAMES})
         return rows.select(*ITEMS.column_names)
+    attributes = _with_unmapped(attributes, known)
     rows = _with_item_numbers(attributes.join(first_seen, on="item_id", how="left").unionByName(silent), known)
     for name in _NAMES:
         rows = _with_name_numbers(rows, known, name)
     return rows.select(*ITEMS.column_names)
+
+
+def _with_unmapped(attributes: DataFrame, known: DataFrame) -> DataFrame:
+    """`attributes` with what is known of those that no source of the row maps."""
+    old = known.select(*ITEMS.key, *[F.col(name).alias(f"_old_{name}") for name in ATTRIBUTES])
+    joined = attributes.join(old, on=list(ITEMS.key), how="left")
+    said = [
+        F.when(F.col(f"_maps_{name}"), F.col(name)).otherwise(F.col(f"_old_{name}")).alias(name) for name in ATTRIBUTES
+    ]
+    return joined.select(*ITEMS.key, *said)
 
 
 def _with_item_numbers(rows: DataFrame, known: DataFrame) -> DataFrame:

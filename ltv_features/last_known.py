@@ -1,7 +1,7 @@
 """Blank values taken from what the customer's last earlier event of the same source said, where a shop wants that.
 
-Point in time: only events that happened strictly before count, of this delivery and of those before it; an event that
-arrives later fills nothing that was filled already.
+A row tells what it says even where something else in it is refused. Point in time: only what happened strictly before
+counts, of this delivery and of those before it; an event that arrives later fills nothing that was filled already.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ltv_features.conditions import COLUMN_OF, TYPES_WITH
+from ltv_features.conditions import COLUMN_OF, is_blank, is_told
 from ltv_features.contract import EVENTS
 from ltv_features.identity import PLACE
 from ltv_features.tables import Lake
@@ -26,13 +26,13 @@ def with_last_known(rows: DataFrame, facts: Sequence[str], known: DataFrame | No
     """`rows` with each fact that is blank as last said, where anything was, and a `_known_` mark for it."""
     if not facts:
         return rows
-    is_blank = {fact: _blank(rows, fact) for fact in facts}
+    is_blank = {fact: is_blank(rows.columns, fact) for fact in facts}
     asks = F.col("user_id").isNotNull() & F.col("event_ts").isNotNull()
     any_blank = F.exists(F.array(*is_blank.values()), lambda blank: blank)
     asking = rows.where(asks & any_blank).select("user_id", "event_ts", *PLACE)
-    telling = [rows.where(asks).select("user_id", "event_ts", *[_said(rows, fact) for fact in facts])]
+    telling = [rows.where(asks).select("user_id", "event_ts", *[_said(fact) for fact in facts])]
     if known is not None:
-        telling.append(known.select("user_id", "event_ts", *[_said(known, fact) for fact in facts]))
+        telling.append(known.select("user_id", "event_ts", *[_said(fact) for fact in facts]))
     said = telling[0] if known is None else telling[0].unionByName(telling[1])
     said = said.join(asking.select("user_id").distinct(), on="user_id", how="left_semi")
     before = (
@@ -52,14 +52,6 @@ def with_last_known(rows: DataFrame, facts: Sequence[str], known: DataFrame | No
     return rows.join(found, on=list(PLACE), how="left").withColumns(made).drop(*last)
 
 
-def _blank(rows: DataFrame, fact: str) -> Column:
-    column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
-    unsaid = ~F.col(given) if given in rows.columns else F.col(column).isNull()
-    return F.coalesce(F.col("_said_type").isin(*TYPES_WITH[fact]) & unsaid, F.lit(False))
-
-
-def _said(rows: DataFrame, fact: str) -> Column:
-    """The fact where the row says it, of a number only one above 0; else null."""
-    column = F.col(COLUMN_OF[fact])
-    is_text = fact in ("item", "currency")
-    return (column if is_text else F.when(column > 0, column)).alias(f"_said_{fact}")
+def _said(fact: str) -> Column:
+    """The fact where the row says it; else null."""
+    return F.when(is_told(fact), F.col(COLUMN_OF[fact])).alias(f"_said_{fact}")

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from ltv_features.contract import LINKS
 from ltv_features.identity import PLACE
 from ltv_features.mapping import Reader
-from ltv_features.parsing import instant, is_given, words
+from ltv_features.parsing import words
+from ltv_features.profiles import since_of
 from ltv_features.rules import VISITOR_MISSING, refusals_of_description
 from ltv_features.sources import LinkMapping
 from ltv_features.tables import Lake
@@ -37,11 +38,10 @@ def linked(rows: DataFrame, mapping: LinkMapping) -> DataFrame:
     """Packed raw rows with the columns of `links`, and `_rules`: why a row is refused."""
     read = Reader(rows)
     user, visitor = read(mapping.user, words).cast("string"), read(mapping.visitor, words).cast("string")
-    when = read(mapping.time, lambda c, kind: instant(c, kind, formats=mapping.time_formats, zone=mapping.time_zone))
-    said = read(mapping.time, is_given)
+    since = since_of(read, mapping.time, mapping.time_formats, mapping.time_zone)
     missing = {VISITOR_MISSING: visitor.isNull()}
-    refused = refusals_of_description(user, visitor, missing=missing, said=said, since=when)
-    columns = {"visitor_id": visitor, "user_id": user, "user_key": F.xxhash64(user), "linked_ts": when}
+    refused = refusals_of_description(user, visitor, missing=missing, since=since)
+    columns = {"visitor_id": visitor, "user_id": user, "user_key": F.xxhash64(user), "linked_ts": since.read}
     return rows.withColumns({**columns, "_rules": refused})
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ltv_features.conditions import COLUMN_OF, MONEY_TYPES, TYPES_WITH, Limits
+from ltv_features.conditions import COLUMN_OF, MONEY_TYPES, Limits, is_blank
 from ltv_features.config import IngestSettings, ShopSettings
 from ltv_features.contract import EVENT_TYPES
 from ltv_features.last_known import with_last_known
@@ -117,8 +117,7 @@ def with_facts(rows: DataFrame, mapping: EventMapping, read: Reader, known: Data
 def with_filled(rows: DataFrame, fact: str, constant: Column) -> DataFrame:
     """`rows` with a constant where an event whose type has such a value says nothing of it."""
     column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
-    unsaid = ~F.col(given) if given in rows.columns else F.col(column).isNull()
-    blank = F.coalesce(F.col("_said_type").isin(*TYPES_WITH[fact]) & unsaid, F.lit(False))
+    blank = is_blank(rows.columns, fact)
     made = {column: F.when(blank, constant.cast(rows.schema[column].dataType)).otherwise(F.col(column))}
     if given in rows.columns:
         made[given] = F.col(given) | blank

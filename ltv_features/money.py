@@ -15,6 +15,7 @@ from ltv_features.sources import EventMapping
 PRICE_DIGITS = 6
 """A unit price may have more digits than the currency (fuel, screws); the line's amount is rounded half up."""
 
+_UNRATED_DIGITS = 4
 _OTHER_DIGITS: Mapping[int, tuple[str, ...]] = {
     0: ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",
         "XPF"),
@@ -27,29 +28,37 @@ _OTHER_DIGITS: Mapping[int, tuple[str, ...]] = {
 def with_money(rows: DataFrame, mapping: EventMapping, shop: ShopSettings, read: Reader) -> DataFrame:
     """`rows` (facts, and `_rate` where the shop has rates) with `amount_minor` and `discount_minor`, still signed.
 
-    They are null where they cannot be read.
+    They are null where they cannot be read. Where there are rates `_unrated_amount` and `_unrated_discount` say what
+    was delivered, in 10,000ths of its own currency: that stays, whatever the rate of the day becomes.
     """
-    money = {"amount_minor": _amount(mapping, shop, read), "discount_minor": _discount(mapping, shop, read)}
+    rate = _rate(shop)
+    money = {"amount_minor": _amount(mapping, shop, read, shop.minor_digits, rate)}
+    money["discount_minor"] = _discount(mapping, shop, read, shop.minor_digits, rate)
+    if rate is not None:
+        money["_unrated_amount"] = _amount(mapping, shop, read, _UNRATED_DIGITS)
+        money["_unrated_discount"] = _discount(mapping, shop, read, _UNRATED_DIGITS)
     rows, fill = rows.withColumns(money), mapping.blank.fill.amount
     return rows if fill is None else with_filled(rows, "amount", F.lit(in_units("amount", fill, shop)))
 
 
-def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
+def _amount(mapping: EventMapping, shop: ShopSettings, read: Reader, digits: int, rate: Column | None = None) -> Column:
     columns = mapping.columns
     if columns.amount:
-        return minor_units(_said(columns.amount, mapping, shop, read), shop.minor_digits, _rate(shop))
+        return minor_units(_said(columns.amount, mapping, shop, read), digits, rate)
     if columns.unit_price is None:
         return F.lit(0).cast("bigint")
     price = read(columns.unit_price, _exact(mapping, PRICE_DIGITS))
     bounded = F.when(F.abs("quantity") <= MAX_QUANTITY, F.col("quantity")).cast("decimal(10,0)")
-    return minor_units(price * bounded, shop.minor_digits, _rate(shop))
+    return minor_units(price * bounded, digits, rate)
 
 
-def _discount(mapping: EventMapping, shop: ShopSettings, read: Reader) -> Column:
+def _discount(
+    mapping: EventMapping, shop: ShopSettings, read: Reader, digits: int, rate: Column | None = None
+) -> Column:
     """The sum of the discount columns; a blank one counts as none, an unreadable one makes the sum null."""
     total = F.lit(0).cast("bigint")
     for name in mapping.columns.discounts:
-        one = minor_units(_said(name, mapping, shop, read), shop.minor_digits, _rate(shop))
+        one = minor_units(_said(name, mapping, shop, read), digits, rate)
         total = total + F.when(read(name, is_given), one).otherwise(F.lit(0))
     return total
 

@@ -14,6 +14,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from ltv_features.conditions import (
+    LATEST,
     MAX_ID_LENGTH,
     MAX_QUANTITY,
     MONEY_TYPES,
@@ -143,6 +144,7 @@ NOTES = (
     *(Rule(f"{fact}_last_known", taken(fact), "blank, the last one said stands there", "note") for fact in _TAKEN),
 )
 
+_FIRST_COUNTED = "2000-01-01 00:00:00"
 VISITOR_MISSING = "visitor_missing"
 ELSEWHERE: Mapping[str, str] = {
     CONFLICT: "another row of this source says something else under the same event id",
@@ -177,18 +179,33 @@ def _found(rules: Sequence[Rule], limits: Limits) -> Column:
     return F.array_compact(F.array(*found)) if found else F.array().cast("array<string>")
 
 
-def refusals_of_description(*ids: Column, missing: Mapping[str, Column], said: Column, since: Column) -> Column:
-    """The ids of all rules that refuse a profile, an item or a link: `missing` ones by rule, `ids` that may be odd, and
-    since when it holds: whether that is `said`, and what was read of it.
+@dataclass(frozen=True)
+class Since:
+    """Since when a profile, an item or a link holds: the instant that was read, whether one is said, and whether that
+    is a number that counts time in some unit.
     """
+
+    read: Column
+    said: Column
+    counts: Column
+
+
+def refusals_of_description(*ids: Column, missing: Mapping[str, Column], since: Since) -> Column:
+    """The ids of all rules that refuse a profile, an item or a link: `missing` ones by rule, `ids` that may be odd, and
+    since when it holds. A date may lie long ago; a number that counts time may not.
+    """
+    out = F.coalesce(since.read >= F.lit(LATEST).cast("timestamp"), F.lit(False))
+    recent = F.coalesce(since.read >= F.lit(_FIRST_COUNTED).cast("timestamp"), F.lit(False)) & ~out
     long, odd = ([F.coalesce(test(each), F.lit(False)) for each in ids] for test in (_too_long, _unprintable))
     found = {
         "row_corrupt": F.col("_corrupt").isNotNull(),
         **missing,
         "id_characters": reduce(or_, odd),
         "id_too_long": reduce(or_, long),
-        "time_missing": ~said,
-        "time_unreadable": said & since.isNull(),
+        "time_missing": ~since.said,
+        UNIT_MISTAKEN: since.counts & ~recent,
+        "time_unreadable": since.said & since.read.isNull() & ~since.counts,
+        "time_out_of_range": out & ~since.counts,
     }
     return F.array_compact(F.array(*[F.when(wrong, F.lit(rule)) for rule, wrong in found.items()]))
 

@@ -1,7 +1,8 @@
 """Every new raw row of a source ends in exactly one place: kept, duplicate, quarantined or anonymous."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -46,6 +47,7 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     by = _told_apart_by(source.events)
     known = told_before(lake, name) if source.events.blank.last_known and delivery.ingested is not None else None
     rows = with_facts(rows, source.events, read, None if delivery.afresh else known)
+    home = settings.shop.currency if settings.shop.rates else None
     if settings.shop.rates:  # of the currency that the event ends up with, said or not
         table = lake.read(raw_table(settings.shop.rates.source))
         rows = with_rates(rows, table, settings.shop.rates, home=settings.shop.currency)
@@ -61,10 +63,10 @@ def sieve_events(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: 
     own_id = F.col("event_id") if by == "id" else row_hash(name, rows.schema["_own"].dataType)  # type: ignore[arg-type]
     rows = rows.withColumn("_key", own_id).withColumns(as_event_columns(name, limits))
     if by == "content":
-        rows = rows.withColumn("_key", content_hash(name))
+        rows = rows.withColumn("_key", content_hash(name, rated=home is not None))
     made_here = [c for c in EVENTS.column_names if c not in ("event_id", "event_key")]
     rows = rows.select(*made_here, "_key", *PLACE, "_landed_ts", "_rules", "_notes", "_outcome", "_raw")
-    rows = with_identity(rows, by=by, good=F.col("_outcome") == KEPT)
+    rows = with_identity(rows, by=by, good=F.col("_outcome") == KEPT, home=home)
     if delivery.ingested is not None and not delivery.afresh:
         rows = _with_known(lake, settings, name, rows, by=by)
     rows = _without_repetitions(rows).withColumn("event_key", F.xxhash64("source", "event_id"))
@@ -94,15 +96,23 @@ def sieve_users(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: A
     return Sieved("users", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 
 
-def sieve_links(lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived) -> Sieved:
-    """The rows of a source of links with the columns of `links`; the first customer of a visitor stays."""
+def sieve_links(
+    lake: Lake, settings: FeatureConfig, delivery: Delivery, came: Arrived, told: Sequence[Sieved] = ()
+) -> Sieved:
+    """The rows of a source of links with the columns of `links`; the first customer of a visitor stays.
+
+    `told`: the links that other sources bring in the same run, which come before these.
+    """
     source = settings.sources[delivery.source]
     assert source.links is not None
     ids = [source.links.user, source.links.visitor]
     rows = links.linked(packed(came.rows, mapped_columns(source), ids), source.links)
     silent = _says_none(source, "visitor_missing")
     rows = rows.withColumn("_outcome", _outcome(F.col("user_id").isNull(), silent)).withColumn("_raw", _raw_text())
-    known = links.known_before(lake, delivery.app, delivery.after)  # what this run adds is not known yet
+    before = links.known_before(lake, delivery.app, delivery.after)  # what a run that was killed added is not known
+    all_known = [*([] if before is None else [before]), *[each.of(KEPT) for each in told]]
+    columns = [each.select("visitor_id", "user_id") for each in all_known]
+    known = reduce(DataFrame.unionByName, columns) if columns else None
     rows = _without_repetitions(links.with_repetitions(rows, known, good=F.col("_outcome") == KEPT), links.CONFLICT)
     return Sieved("links", delivery, came.rows.count(), came.erased, rows, found_in(rows))
 
@@ -170,10 +180,11 @@ def _with_known(lake: Lake, settings: FeatureConfig, name: str, rows: DataFrame,
     ).first()
     if span is None or span["first"] is None:
         return rows
+    home = settings.shop.currency if settings.shop.rates else None
     near = F.col("event_month").between(span["first"], span["last"]) & (F.col("source") == name)
-    known = lake.read(EVENTS.name).where(near).select("event_id", said().alias("_there"))
+    known = lake.read(EVENTS.name).where(near).select("event_id", said(home).alias("_there"))
     joined = rows.join(known, on="event_id", how="left")
-    differs = F.lit(by == "id") & F.coalesce(F.col("_there") != said(), F.lit(False))
+    differs = F.lit(by == "id") & F.coalesce(F.col("_there") != said(home), F.lit(False))
     marks = {
         "_repeated": F.col("_repeated") | F.col("_there").isNotNull(),
         "_conflict": F.when(F.col("_there").isNotNull(), differs).otherwise(F.col("_conflict")),

@@ -22,28 +22,26 @@ def write_users(lake: Lake, users: Sequence[Sieved], *, known_stay: bool = False
     if not users:
         return []
     kept = reduce(DataFrame.unionByName, [s.of(KEPT) for s in users])
-    said = profiles.latest(kept).select(*USERS.column_names)
-    if known_stay and lake.exists(USERS.name):
-        said = said.join(lake.read(USERS.name).select(*USERS.key), on=list(USERS.key), how="left_anti")
+    known = lake.read(USERS.name) if lake.exists(USERS.name) else None
+    said = profiles.latest(kept, known)
+    if known_stay and known is not None:
+        said = said.join(known.select(*USERS.key), on=list(USERS.key), how="left_anti")
     lake.upsert(said.select(*USERS.column_names), USERS)
     return [s.keyed_hop(USERS.key, lake.read(USERS.name)) for s in users]
 
 
 def write_links(lake: Lake, told: Sequence[Sieved]) -> list[Hop]:
-    """Adds the links of visitors that had none; of two sources that tell of one visitor at once the first stays.
+    """Adds the links of visitors that had none.
 
     The commit notes which deliveries it holds, so that one that is sieved again does not take its own links for known.
     """
     if not told:
         return []
-    said = [s.of(KEPT).select(*LINKS.column_names, F.lit(place).alias("_place")) for place, s in enumerate(told)]
-    others = [name for name in LINKS.column_names if name not in LINKS.key]
-    rows = reduce(DataFrame.unionByName, said)
-    new = rows.groupBy(*LINKS.key).agg(F.min_by(F.struct(*others), "_place").alias("_said"))
+    new = reduce(DataFrame.unionByName, [s.of(KEPT).select(*LINKS.column_names) for s in told])
     if lake.exists(LINKS.name):
         new = new.join(lake.read(LINKS.name).select(*LINKS.key), on=list(LINKS.key), how="left_anti")
     note = {links.HOLDS: {s.delivery.app: s.delivery.version for s in told}}
-    lake.upsert(new.select(*LINKS.key, "_said.*").select(*LINKS.column_names), LINKS, note=note)
+    lake.upsert(new.select(*LINKS.column_names), LINKS, note=note)
     return [s.keyed_hop(LINKS.key, lake.read(LINKS.name)) for s in told]
 
 
@@ -54,7 +52,8 @@ def write_items(
 
     With `known_stay` what is known of an item stays.
     """
-    columns = (*ITEMS.key, "category", "brand", "title", "_landed_ts", "_file_sha256", "_row_number")
+    attributes_of = [column for name in items.ATTRIBUTES for column in (name, f"_maps_{name}")]
+    columns = (*ITEMS.key, *attributes_of, "_landed_ts", "_file_sha256", "_row_number")
     said = [s.of(KEPT).select(*columns) for s in things]
     attributes = items.latest(reduce(DataFrame.unionByName, said)) if said else None
     if attributes is not None and known_stay and lake.exists(ITEMS.name):

@@ -1,7 +1,7 @@
 """Several models as one: values averaged as logarithms, probabilities as logits, by weights that lie in the bundle.
 
 There are two sets of weights, because the mean is judged by rank and the median by its absolute error; how they are
-found says `judging.blending`. May import: NumPy, SciPy, bundle, predict. No Spark, no Ray.
+found says `judging.blending`. May import: NumPy, SciPy, bundle, predict, calibration. No Spark, no Ray.
 """
 
 from collections.abc import Mapping, Sequence

@@ -149,6 +149,19 @@ def load(path: str | Path) -> Bundle:
     return Bundle(folder, hashlib.sha256(_json(digests)).hexdigest()[:16], config["kind"], config)
 
 
+def load_promoted(path: str | Path, digest: str) -> Bundle:
+    """The bundle that was promoted under this digest. Raises what `load` raises, and BundleRefused where another bundle
+    lies in its place.
+    """
+    bundle = load(path)
+    if bundle.digest != digest:
+        raise BundleRefused(
+            f"bundle {path}: expected the promoted one with digest {digest}, actual {bundle.digest}; next: put it "
+            "back, or train and evaluate again"
+        )
+    return bundle
+
+
 def copy(bundle: Bundle, parent: Path) -> Bundle:
     """The same bundle below `parent` under its digest, verified; left as it is when it is there already."""
     target = parent / bundle.digest

@@ -40,7 +40,8 @@ def restore(learner: Learner, state: dict[str, Any]) -> None:
     learner.optimiser.load_state_dict(state["optimiser"])
     learner.schedule.load_state_dict(state["schedule"])
     learner.step, learner.skipped = state["step"], state["skipped"]
-    learner.skipped_in_a_row, learner.scales = state["skipped_in_a_row"], state["scales"]
+    learner.skipped_in_a_row, scales = state["skipped_in_a_row"], state["scales"]
+    learner.scales = None if scales is None else scales.to(next(learner.bare.parameters()).device)
 
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:

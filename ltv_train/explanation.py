@@ -5,7 +5,6 @@ May import: explain, backtest, data. No Spark, no Ray.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ltv_features import files
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.project import Examples
 from ltv_train import data
-from ltv_train.bundle import Bundle, load
+from ltv_train.bundle import Bundle, load_promoted
 from ltv_train.classical.trees import Boosting
 from ltv_train.config import BLEND, ExplainSettings
 from ltv_train.explain import sections
@@ -30,17 +29,18 @@ from ltv_train.report import Section, page
 
 @dataclass(frozen=True)
 class Serving:
-    """The procedure that serves the night, and the folder of its bundle."""
+    """The procedure that serves the night, the folder of its bundle, and the digest that was promoted."""
 
     name: str
     bundle: str
+    digest: str
 
 
 def serving_of(made: Backtest, chosen: Bundle | None, before: Mapping[str, Any] | None, root: str) -> Serving | None:
     """What serves the night: the `chosen` bundle, else that of `before`, the row of `models` until then."""
     if chosen is not None:
-        return Serving(str(made.verdict.promoted), str(chosen.path))
-    return Serving(before["name"], files.join(root, before["bundle"])) if before else None
+        return Serving(str(made.verdict.promoted), str(chosen.path), chosen.digest)
+    return Serving(before["name"], files.join(root, before["bundle"]), before["digest"]) if before else None
 
 
 def explained(
@@ -61,7 +61,7 @@ def explained(
     if serving is None:
         return _nothing("nothing serves the night", as_of)
     try:
-        bundle = load(Path(serving.bundle))
+        bundle = load_promoted(serving.bundle, serving.digest)
         predictor = open_predictor(bundle)
     except (BundleRefused, InputMissing) as error:  # production of long ago: the nights that it scores are refused too
         return _nothing(str(error), as_of)

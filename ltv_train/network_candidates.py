@@ -34,6 +34,8 @@ def searched(
     tried = [_fits(one, space.network, settings, [])[0] for one in past]
     name = f"search-{run_name}"
     found = tune.run_search(tried, space, ray_settings=settings.ray, storage_path=storage, run_name=name)
+    if found is None:
+        return settings, None
     own = with_changes(settings.networks[space.network], found.changed)
     return settings.model_copy(update={"networks": {**settings.networks, space.network: own}}), found
 

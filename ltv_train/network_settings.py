@@ -29,6 +29,7 @@ def fits_blocks(size: int) -> int:
     )
 
 
+MOST_EPOCHS = 30
 Positive = Annotated[int, Field(ge=1)]
 BatchSize = Annotated[Positive, AfterValidator(fits_blocks)]
 Share = Annotated[float, Field(ge=0, le=1)]

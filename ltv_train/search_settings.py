@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from ltv_features.strict import Section
-from ltv_train.network_settings import AboveZero, BatchSize, NetworkName, NetworkSettings, Positive, Share
+from ltv_train.network_settings import MOST_EPOCHS, AboveZero, BatchSize, NetworkName, NetworkSettings, Positive, Share
 
 
 class SearchSettings(Section):
@@ -25,7 +25,7 @@ class SearchSettings(Section):
     hidden: list[Positive] = []
     layers: list[Positive] = []
     encoder: list[str] = []
-    grace_epochs: Positive = 1
+    grace_epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 1
     reduction: Annotated[int, Field(ge=2)] = 3
     seed: Positive = 1
 

@@ -3,13 +3,13 @@
 from ltv_features.contract import BLOCK_EXAMPLES
 from ltv_train.config import NetworkSettings
 from ltv_train.models.aligned import aligned
+from ltv_train.network_settings import MOST_EPOCHS
 
 SMALL_LOG_EXAMPLES = 200_000
 SMALL_WIDTH, LARGE_WIDTH = 64, 128
 PASSES = 3
 """Measured on folds of a grocery panel: from the fourth pass on the probability of purchase overfits."""
 LEAST_STEPS = 250
-MOST_EPOCHS = 30
 
 
 def widths_for(settings: NetworkSettings, examples: int) -> list[int]:

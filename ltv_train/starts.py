@@ -9,13 +9,11 @@ May import: bundle, network, value_fit. No Ray.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from ltv_features import files
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_train import warm_start
-from ltv_train.bundle import Bundle, load
+from ltv_train.bundle import Bundle, load_promoted
 from ltv_train.bundle_rules import DIGESTS
 from ltv_train.manifest import Manifest
 from ltv_train.network import KIND, WEIGHTS_FILE
@@ -68,7 +66,7 @@ class Starts:
             raise _Cold(OFF)
         if self.before is None:
             raise _Cold(f"nothing was promoted before {manifest.as_of}")
-        served = load(Path(files.join(self.root, self.before["bundle"])))
+        served = load_promoted(files.join(self.root, self.before["bundle"]), self.before["digest"])
         own = _network_in(served, name)
         if own is None:
             raise _Cold(f"production {served.digest} ({self.before['name']}) holds no network {name!r}")

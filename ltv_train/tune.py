@@ -6,19 +6,19 @@ behind. As many trials run at once as the machine has workers. May import: Ray, 
 """
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from ltv_features.errors import TrainingFailed
 from ltv_train import cluster, data, fits, search
 from ltv_train.config import RaySettings
 from ltv_train.fit import Place
+from ltv_train.network_settings import MOST_EPOCHS
 from ltv_train.search import Found, Trial
 from ltv_train.search_settings import SearchSettings
-from ltv_train.sizes import MOST_EPOCHS
 from ltv_train.value_fit import NetworkFit
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,11 @@ _AT = "best_at_{}"
 
 def run_search(
     tried: Sequence[NetworkFit], space: SearchSettings, *, ray_settings: RaySettings, storage_path: str, run_name: str
-) -> Found:
+) -> Found | None:
     """What the search found; `tried` are the fits of the network as it is set, one for each origin.
 
-    The same name below the same storage searches again: trials are short. Raises TrainingFailed where no trial ended.
+    None where the settings as they are gave no result: there is nothing to compare with, and they stay. The same name
+    below the same storage searches again: trials are short.
     """
     examples = min(data.load_manifest(fit.shards).examples("train") for fit in tried)
     with cluster.joined(ray_settings):
@@ -43,7 +44,8 @@ def run_search(
     for line in failed:
         log.warning("search of %s: a trial gave no result, %s", space.network, line)
     if not trials or trials[0].changed:
-        raise TrainingFailed(f"search {run_name}: the settings as they are gave no result; {'; '.join(failed)}")
+        log.warning("search of %s: the settings as they are gave no result, they stay", space.network)
+        return None
     found = search.judged(trials, examples)
     log.info("search of %s: %d trials, %s", space.network, len(trials), found.reason)
     return found
@@ -72,10 +74,18 @@ def _tuner(
 
 
 def _scheduler(space: SearchSettings) -> Any:
-    """Looks after `grace_epochs`, then after `reduction` times as many, and so on: one of `reduction` goes on."""
+    """Looks after `grace_epochs`, then after `reduction` times as many, and so on: one of `reduction` goes on.
+
+    The settings as they are always do: what is compared with them must not have been given more epochs.
+    """
     from ray.tune.schedulers import ASHAScheduler
 
-    return ASHAScheduler(
+    class SparingTheUsual(ASHAScheduler):  # type: ignore[misc]
+        def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+            said = super().on_trial_result(controller, trial, result)
+            return str(said if trial.config["trial"] else self.CONTINUE)
+
+    return SparingTheUsual(
         time_attr="training_iteration",
         max_t=MOST_EPOCHS,
         grace_period=space.grace_epochs,
@@ -101,8 +111,13 @@ def _run_trial(config: Mapping[str, Any], tried: Sequence[NetworkFit], use_gpu: 
     own = [replace(fit, settings=search.with_changes(fit.settings, changed)) for fit in tried]
     best = [float("inf")] * len(own)
     for rows in _side_by_side([fits.curve_of(fit, Place(device=device)) for fit in own]):
-        best = [min(low, row.get(_LOSS, row["train_loss"])) for low, row in zip(best, rows, strict=True)]
+        best = [min(low, _finite(row.get(_LOSS, row["train_loss"]))) for low, row in zip(best, rows, strict=True)]
         tune.report({_LOSS: sum(best) / len(best), **{_AT.format(place): loss for place, loss in enumerate(best)}})
+
+
+def _finite(loss: float) -> float:
+    """A loss that is no number is the worst there is."""
+    return loss if math.isfinite(loss) else math.inf
 
 
 def _side_by_side(curves: Sequence[Iterator[Mapping[str, float]]]) -> Iterator[list[Mapping[str, float]]]:

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from jobs import score_users
 from jobs._entry import Run, Settings
 from ltv_features.strict import load
-from ltv_train.judging.backtest import latest_run
+from ltv_train.latest import latest_run
 from tests import score_world, train_world
 
 ROOT = Path(__file__).resolve().parents[1]

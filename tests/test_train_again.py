@@ -6,7 +6,7 @@ from pathlib import Path
 from jobs import train
 from jobs._entry import Run
 from ltv_features import files
-from ltv_train.judging.backtest import latest_run
+from ltv_train.latest import latest_run
 from ltv_train.training import run_name_of
 from tests.score_world import settings_of
 

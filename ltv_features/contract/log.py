@@ -51,7 +51,12 @@ USERS = Table(
         Column("profile", "string", "attributes as JSON with sorted keys; sensitive ones only where configured"),
         Column("profile_key", "int64", "xxhash64 of profile; breaks ties of valid_from"),
         Column("dated", "bool", "the source stated valid_from (a dated profile makes a user known)"),
-        Column("objects_to_profiling", "bool", "the customer refused profiling; read at its latest version"),
+        Column(
+            "objects_to_profiling",
+            "bool",
+            "the customer refused profiling; null of a source that does not speak of it",
+            nullable=True,
+        ),
     ),
     key=("user_id", "valid_from", "profile_key"),
 )
@@ -85,7 +90,7 @@ ITEMS = Table(
 INGESTED = Table(
     "ingested",
     (
-        Column("app", "string", "whose mark it is: job, source and id of its raw table"),
+        Column("app", "string", "whose mark it is: job, source, id of its raw table, and of the table of its events"),
         Column("raw_version", "int64", "version of the raw table up to which rows were ingested"),
         Column("mapping", "string", "digest of the mapping that read them"),
     ),

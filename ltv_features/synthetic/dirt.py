@@ -3,8 +3,9 @@
 A bad row is a spoiled copy of a good row that names a customer, put beside it: the good rows stay, so what is left
 after ingest is the clean shop, and its truth is untouched. A dial is the share of the good rows a kind can befall that
 get such a copy. Each copy breaks one rule, and kinds that are refused bear the id of that rule (`ltv_features.rules`),
-which is what `quarantine.reason` must say. Not made here: `lookup_missed`, `amount_sign` (this log is mapped without
-lookup and without refunds by sign).
+which is what `quarantine.reason` must say. Not made here are the rules of
+what this log's mapping does not ask for: lookups, refunds by sign, JSON, blanks and amounts of nothing that a shop
+refuses, its own limits; and rows that come late, which are no bad rows.
 """
 
 from collections.abc import Mapping

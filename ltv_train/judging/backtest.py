@@ -29,7 +29,6 @@ from ltv_train.predict import predict
 from ltv_train.predictions import Predictions
 
 ANCHOR = "anchor"
-LATEST = "latest.json"
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,6 @@ class Backtest:
     decided: tuple[Decided, ...] = ()
     standings: tuple[Standing, ...] = ()
     adjustments: Mapping[str, Mapping[str, Adjustment]] = field(default_factory=dict)
-
-
-def latest_run(training: str) -> tuple[str, dict[str, Any]]:
-    """The folder of the latest training below `training`, and its run.json. Raises InputMissing without one."""
-    folder = files.join(training, files.read_json(files.join(training, LATEST))["run"])
-    return folder, files.read_json(files.join(folder, "run.json"))
-
-
-def note_latest(training: str, run: str, input_digest: str) -> None:
-    """Says which training below `training` is the latest; nothing is written where that is said already."""
-    path, latest = files.join(training, LATEST), {"run": run, "input_digest": input_digest}
-    if not files.exists(path) or files.read_json(path) != latest:
-        files.write_json(path, latest)
 
 
 def judge(

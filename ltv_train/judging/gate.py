@@ -5,7 +5,7 @@ in the other is enough.
 
 Procedures are compared on the same past folds, never weights that have seen the test window. Two primaries, declared
 beforehand: normalised Gini of the mean and absolute error of the median, longest horizon. Every decision comes with its
-reasons as sentences. May import: NumPy, metrics, paired. No Spark, no Ray.
+reasons as sentences. May import: NumPy, metrics, paired, grades, evaluation. No Spark, no Ray.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Chances and intervals of past origins adjusted by what users of the other half taught, and the same for what is next.
 
-May import: NumPy, halves, calibration, conformal. No Spark, no Ray.
+May import: NumPy, halves, platt, adjusting. No Spark, no Ray.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,8 @@ import numpy as np
 
 from ltv_train.adjusting.adjusted import Adjustment
 from ltv_train.adjusting.calibration import CALIBRATION
-from ltv_train.adjusting.conformal import CONFORMAL, Correction, fit_correction
+from ltv_train.adjusting.conformal import CONFORMAL, Correction
+from ltv_train.judging.conformal_fit import fit_correction
 from ltv_train.judging.evaluation import Fold
 from ltv_train.judging.halves import half_of
 from ltv_train.judging.platt import fit_calibration, would_have_helped

@@ -26,7 +26,7 @@ class Coverage:
 def coverage_by_tier(
     truth: Floats, mean: Floats, low: Floats, high: Floats, *, high_share: float = 0.2, low_share: float = 0.4
 ) -> list[Coverage]:
-    """Coverage of all users and of each tier; users with equal means are in one tier, as in the scores of a night.
+    """Coverage of all users and of each tier; users with equal means are in one tier, cut where scores are by default.
 
     Spend on an end of the interval lies inside; negative spend counts as none, as it does in training.
 

@@ -21,8 +21,8 @@ _WORDS = {"purchase": ("buys", "does not"), "churn": ("is lost", "stays")}
 NOTES = (
     f"Active lately: {ACTIVE_LATELY}; whoever left long ago is easily told, and flatters the AUC of all. Calibration "
     "gap: mean distance between the probability said and the share that did, over ten groups. The best threshold has "
-    "the largest F1 of the rarer outcome (that of the common one would be a yes to nearly everybody); the window that "
-    "is judged never chose it.",
+    "the largest F1 of the rarer outcome (that of the common one would be a yes to nearly everybody); people's own "
+    "outcomes in the window that is judged never chose it, though earlier windows share days with it.",
 )
 
 

@@ -18,10 +18,10 @@ from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import InputMissing
 from ltv_features.ledger import Hop
 from ltv_features.tables import Lake
-from ltv_train.judging import backtest
 from ltv_train.judging.evaluation import Fold, Measures, measure
 from ltv_train.judging.prediction_files import read_predictions
 from ltv_train.judging.uncertainty import Standing, afterwards
+from ltv_train.latest import LATEST, latest_run
 from ltv_train.predictions import Predictions
 from ltv_train.score import nights
 
@@ -98,7 +98,7 @@ def _scores(lake: Lake, night: date) -> DataFrame:
 def made_from(lake: Lake, night: date, due_days: Sequence[int]) -> str:
     """The digest of what decides a night's outcomes: what was published, who else spoke, and the code that joins."""
     published = (nights.published(lake, night) or {}).get("input_digest")
-    latest = files.join(lake.root, "training", night.isoformat(), backtest.LATEST)
+    latest = files.join(lake.root, "training", night.isoformat(), LATEST)
     training = files.read_json(latest) if files.exists(latest) else None
     return digest_of("monitor", night, due_days, published, training, code_of(__name__))
 
@@ -141,10 +141,10 @@ def candidates_said(lake: Lake, night: date, horizons_days: Sequence[int], minor
 
 def _predictions_of(training: str, night: date) -> dict[str, str]:
     """The file of each candidate's predictions by the latest training; none where nothing was trained for the night."""
-    if not files.exists(files.join(training, backtest.LATEST)):
+    if not files.exists(files.join(training, LATEST)):
         log.info("%s: nothing was trained for it, so the published score stands alone", night)
         return {}
-    folder, told = backtest.latest_run(training)
+    folder, told = latest_run(training)
     return {
         name: files.join(folder, "predictions", night.isoformat(), f"{name}.parquet") for name in told["candidates"]
     }

@@ -17,7 +17,7 @@ from ltv_features.digest import code_of, digest_of
 from ltv_features.project import project_lines
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
-from ltv_train.bundle import load
+from ltv_train.bundle import load_promoted
 from ltv_train.recommend.own import own_of
 from ltv_train.recommend.recommender import cached_recommender, items_table
 from ltv_train.score.users import eligible_states
@@ -68,7 +68,7 @@ def recommendations_digest(lake: Lake, as_of: date, model: Mapping[str, Any], to
 
 def offers_of(model: Mapping[str, Any], root: str, as_of: date, top_k: int) -> Offers:
     """The worker's half for one promotion; its bundle is verified here, once, before any work."""
-    bundle = load(files.join(root, model["bundle"]))
+    bundle = load_promoted(files.join(root, model["bundle"]), model["digest"])
     return Offers(str(bundle.path), bundle.digest, as_of, top_k)
 
 

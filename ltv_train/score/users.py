@@ -7,7 +7,6 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ltv_features import files
 from ltv_features.as_of import objectors, users_as_of
 from ltv_features.config import ShopSettings
 from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
@@ -15,7 +14,7 @@ from ltv_features.digest import code_of, digest_of
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_features.schemas import spark_schema
 from ltv_features.tables import Lake
-from ltv_train.bundle import load
+from ltv_train.bundle import load_promoted
 from ltv_train.config import ScoreSettings
 from ltv_train.predict import KINDS
 from ltv_train.score.udf import FALLBACK, MODEL, THROUGH_ANCHOR, Scorer
@@ -53,7 +52,7 @@ def scores_digest(lake: Lake, states: str, model: Mapping[str, Any], *settings: 
 
 def scorer_of(model: Mapping[str, Any], root: str, as_of: date, shop: ShopSettings) -> Scorer:
     """The worker's half of scoring for one promotion; its bundle is verified here, once, before any work."""
-    bundle = load(files.join(root, model["bundle"]))
+    bundle = load_promoted(files.join(root, model["bundle"]), model["digest"])
     never = bundle.config.get("never_bought") or {}
     nothing = [0.0] * len(bundle.horizons_days)
     trained = int(bundle.config.get("trained_horizons", len(bundle.horizons_days)))

@@ -251,6 +251,16 @@ def test_a_lake_is_not_begun_where_everything_lies_after_the_night(
         hold_something_before(lake, [landing], as_of, earliest="2000-01-01")
 
 
+def test_a_first_night_that_was_held_goes_on_when_the_next_file_lies_there(lake: Lake, inbox: Path) -> None:
+    events = EventMapping(columns=EventColumns(user="who", time="when"), event_type="view")
+    source = SourceSettings(path=str(inbox), format="csv", events=events)
+    for name, day in (("a.csv", "2026-01-02"), ("b.csv", "2026-01-03")):
+        (inbox / name).write_text(f"who,when\nanna,{day}\n")
+        landing = look_over(lake, "s", source, needed=())
+        hold_something_before(lake, [landing], date(2026, 1, 3), earliest="2000-01-01")
+        land(lake, landing, landed_ts=LANDED)
+
+
 def test_every_row_of_a_file_is_accounted_for_in_its_raw_table(lake: Lake, inbox: Path) -> None:
     (inbox / "a.csv").write_text("a\n1\n2\n")
     source = SourceSettings(path=str(inbox), format="csv")

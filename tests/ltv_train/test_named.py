@@ -147,7 +147,7 @@ def test_a_period_has_columns_of_its_own_that_are_missing_once_it_has_begun(begi
 def test_the_settings_and_the_bundle_decide_which_periods_a_night_speaks_of(tmp_path: Path) -> None:
     made = stored(fair_material(), tmp_path)["spend_rate"]
     shop = ShopSettings(named_periods={"fair": NamedPeriod(every_year="06-11", days=10)})
-    ours = users.scorer_of({"bundle": made.digest}, str(tmp_path), NIGHT, shop)
+    ours = users.scorer_of({"bundle": made.digest, "digest": made.digest}, str(tmp_path), NIGHT, shop)
     assert (ours.named, ours.named_begin) == (("fair",), (("fair", date(2026, 6, 11)),))
     assert ours.horizons_days == HORIZONS
     with pytest.raises(ValueError, match="name of another score column"):

@@ -9,7 +9,7 @@ import pytest
 from jobs import train
 from ltv_features.config import ExampleSettings
 from ltv_features.cutoffs import Buyers, value_origins
-from ltv_train.judging.backtest import latest_run
+from ltv_train.latest import latest_run
 from tests.network_world import write_world
 from tests.train_world import NIGHT, run_of, training_of, write_lake
 

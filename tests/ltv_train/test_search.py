@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from ray.tune.schedulers import TrialScheduler
 
 from ltv_train.config import NetworkSettings, RaySettings, TrainSettings
+from ltv_train.network_settings import MOST_EPOCHS
 from ltv_train.search import MANY_EXAMPLES, Trial, judged, with_changes
 from ltv_train.search_settings import SearchSettings
-from ltv_train.sizes import MOST_EPOCHS
 from ltv_train.tune import _scheduler, run_search
 from ltv_train.value_fit import NetworkFit
 from tests.network_world import some_anchors, some_encoding, write_world
@@ -56,6 +56,7 @@ def test_changes_are_checked_like_settings_that_a_person_wrote() -> None:
         ({"learning_rate": [0.0, 0.1]}, "greater than 0"),
         ({"encoder": ["lsmt"]}, "encoder"),
         ({"hidden": [0]}, "hidden"),
+        ({"hidden": [16], "grace_epochs": MOST_EPOCHS + 1}, "grace_epochs"),
         ({"batch_size": [64, 1000]}, r"batch_size\.1\n.*the nearest are 960 and 1024"),
         ({"network": "other", "hidden": [16]}, "there is no network 'other'"),
     ],
@@ -69,7 +70,8 @@ def test_a_trial_that_lies_behind_after_the_epochs_of_grace_is_stopped() -> None
     scheduler = _scheduler(SearchSettings(hidden=[16, 32], grace_epochs=2, reduction=2))
     assert scheduler.set_search_properties("validation_loss", "min")
     names = ("first", "worse", "best")
-    trials = {name: SimpleNamespace(trial_id=name) for name in names}
+    trials = {name: SimpleNamespace(trial_id=name, config={"trial": n}) for n, name in enumerate(names, start=1)}
+    trials["usual"] = SimpleNamespace(trial_id="usual", config={"trial": 0})
     for trial in trials.values():
         scheduler.on_trial_add(None, trial)
 
@@ -79,6 +81,7 @@ def test_a_trial_that_lies_behind_after_the_epochs_of_grace_is_stopped() -> None
 
     assert all(goes_on(name, 1, loss) for name, loss in zip(names, (0.5, 9.0, 0.4), strict=True))
     assert [goes_on(name, 2, loss) for name, loss in zip(names, (0.5, 0.8, 0.4), strict=True)] == [True, False, True]
+    assert goes_on("usual", 2, 9.0), "it is what the others are compared with"
     assert not goes_on("best", MOST_EPOCHS, 0.1)
 
 

@@ -16,7 +16,7 @@ from ltv_features.errors import InputMissing, LtvError, ShardsRefused, TrainingF
 from ltv_train import distributed
 from ltv_train.bundle import load
 from ltv_train.distributed import run_fits
-from ltv_train.judging.backtest import latest_run
+from ltv_train.latest import latest_run
 from tests.train_world import NIGHT, counted_batches, run_of, signalled_at, training_of, write_lake
 
 KILLED = """

@@ -21,6 +21,7 @@ from ltv_train.money import Money
 from ltv_train.origin_work import prepare
 from ltv_train.predict import predict
 from ltv_train.training import train_all
+from ltv_train.value_fit import NetworkFit
 from tests.network_world import DAY, some_world, write_splits, write_world
 
 FOLD = date(2026, 2, 1)
@@ -83,6 +84,32 @@ def test_every_network_of_the_settings_is_a_candidate_under_its_name(trained: tu
     for name, encoder in (("small", "gru"), ("flat", "mlp")):
         stored = bundle_of(str(out), told, DAY.isoformat(), name)
         assert (stored.config["name"], stored.config["encoder"]) == (name, encoder)
+
+
+def test_a_network_whose_loss_is_no_number_is_left_out_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, day in enumerate((FOLD, DAY), start=1):
+        write_world(tmp_path, users=160, seed=seed, day=day)
+    honest = NetworkFit.batch
+
+    def spoilt(self: NetworkFit, *given: Any) -> Any:
+        made = honest(self, *given)
+        if self.name.startswith("bad "):
+            object.__setattr__(made, "aggregates", made.aggregates * np.nan)
+        return made
+
+    monkeypatch.setattr(NetworkFit, "batch", spoilt)
+    flat = SETTINGS.networks["flat"].model_copy(update={"steps": 8})
+    settings = SETTINGS.model_copy(update={"networks": {"bad": flat, "flat": flat}})
+    origins = [FOLD.isoformat(), DAY.isoformat()]
+    out, storage = str(tmp_path / "out"), str(tmp_path / "storage")
+    told = train_all(str(tmp_path), origins, out, settings, storage=storage, run_name="run")
+    assert told["networks"] == ["flat"]
+    assert "flat" in told["candidates"]
+    assert "bad" not in told["candidates"]
+    assert told["starts"]["bad"].startswith("left out: bad ")
+    assert bundle_of(out, told, DAY.isoformat(), "flat").config["name"] == "flat"
 
 
 def test_each_network_speaks_for_itself(trained: tuple[Path, dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The worker's half of scoring, without Spark: states in, rows out."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -159,9 +160,22 @@ def test_a_horizon_that_nobody_saw_whole_is_marked_in_the_source(tmp_path: Path)
         built = next(each for each in fit_baselines(material) if each.name == "spend_rate")
         anchors = material.anchors.at_origin()
         made = bundle.write(tmp_path, kind=built.kind, config=built.config, files=built.files, anchors=anchors)
-        ours = users.scorer_of({"bundle": made.digest}, str(tmp_path), NIGHT, ShopSettings())
+        ours = users.scorer_of({"bundle": made.digest, "digest": made.digest}, str(tmp_path), NIGHT, ShopSettings())
         rows = rows_of(ours.scored(states({"anna": 2_000}, visitors=("cleo",)), predict.open_predictor(made)))
         assert [rows["anna"]["score_source"], rows["cleo"]["score_source"]] == [source, "segment_mean"]
+
+
+def test_another_bundle_in_the_place_of_the_promoted_one_is_refused(tmp_path: Path) -> None:
+    material = some_material(60)
+    anchors = material.anchors.at_origin()
+    one, other = (
+        bundle.write(tmp_path, kind=each.kind, config=each.config, files=each.files, anchors=anchors)
+        for each in fit_baselines(material)[:2]
+    )
+    shutil.rmtree(one.path)
+    shutil.copytree(other.path, one.path)
+    with pytest.raises(BundleRefused, match=f"promoted one with digest {one.digest}, actual {other.digest}"):
+        users.scorer_of({"bundle": one.digest, "digest": one.digest}, str(tmp_path), NIGHT, ShopSettings())
 
 
 def test_nobody_to_ask_about_is_no_question() -> None:

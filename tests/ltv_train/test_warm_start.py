@@ -15,7 +15,8 @@ from ltv_features.contract import NUMERIC_FIELDS
 from ltv_features.encode import Encoding
 from ltv_train import data, distributed, models, promoted
 from ltv_train.bundle import copy
-from ltv_train.judging.backtest import bundle_of, latest_run
+from ltv_train.judging.backtest import bundle_of
+from ltv_train.latest import latest_run
 from ltv_train.models import Shape
 from ltv_train.starts import Starts
 from ltv_train.training import run_name_of

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ltv_features.errors import ContractBroken
 from ltv_train import bundle
-from ltv_train.adjusting.conformal import CONFORMAL, Correction, fit_correction
+from ltv_train.adjusting.conformal import CONFORMAL, Correction
 from ltv_train.baselines import fit_baselines
+from ltv_train.judging.conformal_fit import fit_correction
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.predict import predict
 from ltv_train.predictions import Predictions, finished, quantiles_of

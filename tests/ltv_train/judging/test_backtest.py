@@ -15,6 +15,7 @@ from ltv_train.config import GateSettings, NetworkSettings, TrainSettings
 from ltv_train.judging import backtest
 from ltv_train.judging.backtest import Backtest
 from ltv_train.judging.prediction_files import write_predictions
+from ltv_train.latest import latest_run
 from ltv_train.metrics.intervals import coverage_by_tier
 from ltv_train.money import Money
 from ltv_train.predict import predict
@@ -33,17 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(folder: Path) -> Backtest:
-    run = backtest.latest_run(str(folder.parent))[1]
+    run = latest_run(str(folder.parent))[1]
     return backtest.judge(
         str(folder), run, what_happened(), production=None, settings=SETTINGS, seed=1, known=known(attributes=True)
     )
 
 
 def test_the_latest_run_is_the_one_that_was_pointed_at(folder: Path, tmp_path: Path) -> None:
-    place, run = backtest.latest_run(str(folder.parent))
+    place, run = latest_run(str(folder.parent))
     assert (Path(place), run["run_name"]) == (folder, "train-0123")
     with pytest.raises(InputMissing, match=r"latest.json"):
-        backtest.latest_run(str(tmp_path))
+        latest_run(str(tmp_path))
 
 
 def test_every_candidate_and_the_blend_are_measured_at_every_past_origin(judged: Backtest) -> None:
