@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ltv_features import files
 from ltv_features.errors import BundleRefused, InputMissing
 from ltv_train import warm_start
 from ltv_train.bundle import Bundle, load_promoted

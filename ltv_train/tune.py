@@ -80,7 +80,7 @@ def _scheduler(space: SearchSettings) -> Any:
     """
     from ray.tune.schedulers import ASHAScheduler
 
-    class SparingTheUsual(ASHAScheduler):  # type: ignore[misc]
+    class SparingTheUsual(ASHAScheduler):
         def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
             said = super().on_trial_result(controller, trial, result)
             return str(said if trial.config["trial"] else self.CONTINUE)

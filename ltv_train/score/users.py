@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ltv_features import files
 from ltv_features.as_of import objectors, users_as_of
 from ltv_features.config import ShopSettings
 from ltv_features.contract import QUARANTINE, USER_STATE, USERS, Table
