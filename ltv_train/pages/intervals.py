@@ -12,8 +12,8 @@ from ltv_train.report import Row, Section, Table, number
 PROMISED = f"{HIGH - LOW:.0%}"
 NOTES = (
     "High: the fifth of customers with the highest predicted mean; low: the two fifths with the lowest, as [score] has "
-    "them by default. Inside counts spend on an end of the interval, below and above what lies beyond. An interval from "
-    "0 on has nobody below it, so that where most buy nothing more lie inside than was promised.",
+    "them by default. Inside counts spend on an end of the interval, below and above what lies beyond. An interval "
+    "from 0 on has nobody below it, so that where most buy nothing more lie inside than was promised.",
 )
 
 
