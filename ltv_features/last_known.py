@@ -26,9 +26,9 @@ def with_last_known(rows: DataFrame, facts: Sequence[str], known: DataFrame | No
     """`rows` with each fact that is blank as last said, where anything was, and a `_known_` mark for it."""
     if not facts:
         return rows
-    is_blank = {fact: is_blank(rows.columns, fact) for fact in facts}
+    blanks = {fact: is_blank(rows.columns, fact) for fact in facts}
     asks = F.col("user_id").isNotNull() & F.col("event_ts").isNotNull()
-    any_blank = F.exists(F.array(*is_blank.values()), lambda blank: blank)
+    any_blank = F.exists(F.array(*blanks.values()), lambda blank: blank)
     asking = rows.where(asks & any_blank).select("user_id", "event_ts", *PLACE)
     telling = [rows.where(asks).select("user_id", "event_ts", *[_said(fact) for fact in facts])]
     if known is not None:
@@ -42,7 +42,7 @@ def with_last_known(rows: DataFrame, facts: Sequence[str], known: DataFrame | No
     last = {f"_last_{fact}": F.last(f"_said_{fact}", ignorenulls=True).over(before) for fact in facts}
     found = both.withColumns(last).where(F.col(PLACE[0]).isNotNull()).select(*PLACE, *last)
     made: dict[str, Column] = {}
-    for fact, blank in is_blank.items():
+    for fact, blank in blanks.items():
         column, given = COLUMN_OF[fact], f"_given_{COLUMN_OF[fact]}"
         taken = blank & F.col(f"_last_{fact}").isNotNull()
         made[f"_known_{fact}"] = taken

@@ -21,7 +21,8 @@ def write_users(lake: Lake, users: Sequence[Sieved], *, known_stay: bool = False
     """Merges profiles; with `known_stay` only those that are not there yet."""
     if not users:
         return []
-    kept = reduce(DataFrame.unionByName, [s.of(KEPT) for s in users])
+    columns = (*USERS.column_names, "_landed_ts", "_file_sha256", "_row_number")
+    kept = reduce(DataFrame.unionByName, [s.of(KEPT).select(*columns) for s in users])
     known = lake.read(USERS.name) if lake.exists(USERS.name) else None
     said = profiles.latest(kept, known)
     if known_stay and known is not None:

@@ -18,17 +18,21 @@ settings.load_profile("ltv")
 
 # Tests run hundreds of queries over a handful of rows: planning them is the cost, so what speeds up large ones is off.
 # A session of many tests is worth Java's second compiler, for what is called often; a single job is not.
-JAVA = "-XX:-UseParallelGC -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+JAVA = "-XX:-UseParallelGC -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -XX:MetaspaceSize=300m"
 os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {JAVA} -XX:TieredStopAtLevel=1"
 OFTEN = {"InvocationThreshold": 15_000, "MinInvocationThreshold": 3_000, "CompileThreshold": 45_000}
 SECOND = " ".join(["-XX:TieredStopAtLevel=4", *(f"-XX:Tier4{name}={calls}" for name, calls in OFTEN.items())])
 QUICK = {
-    "spark.driver.extraJavaOptions": f"{JAVA} {SECOND}",
+    "spark.driver.extraJavaOptions": f"{JAVA} -Xmn900m {SECOND}",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.lightweightPlanChangeValidation": "false",
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.default.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.subexpressionElimination.enabled": "false",
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "500",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }

@@ -119,7 +119,7 @@ def test_events_that_got_lost_in_a_run_that_was_killed_are_missed_by_every_run_a
     (tmp_path / "lake" / "events").rename(tmp_path / "moved")
     assert shop.run() == {"orders": (2, 2, {})}
     assert recounted(shop) == [(2, 2)]
-    shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\n", landed=LATER)
+    shop.deliver("orders", HEADER + "u1,2026-01-01,b1,s1,1\n")
     assert shop.run() == {"orders": (1, 0, {"duplicates": 1})}  # brings no event, so another table has its mark
     (tmp_path / "lake" / "events").rename(tmp_path / "moved again")
     assert shop.run() == {"orders": (3, 2, {"duplicates": 1})}

@@ -33,12 +33,14 @@ def test_what_another_source_says_beside_it_stays(lake: Lake, tmp_path: Path) ->
     shop.deliver("catalogue", "sku,kind,maker\ns1,tea,acme\n")
     shop.deliver("titles", "sku,words\ns1,Green tea\ns2,Cup\n")
     shop.deliver("logins", "cookie,who,at\nc1,u1,2026-01-01\nc2,u2,2026-01-02\n")
-    shop.deliver("app", f"cookie,who,at\nc1,u2,{MILLIS}\nc2,u2,{MILLIS}\nc3,u3,{MILLIS}\nc4,u3,{MILLIS // 1_000}\n")
+    in_millis = "".join(f"c{n},u{who},{MILLIS}\n" for n, who in ((1, 2), (2, 2), (3, 3), (5, 3), (6, 3)))
+    shop.deliver("app", f"cookie,who,at\n{in_millis}c4,u3,{MILLIS // 1_000}\n")
     told = shop.run()
     assert told["logins: links"] == (2, 2, {})
-    assert told["app: links"] == (4, 1, {"duplicates": 1, "quarantined": 2})
-    assert shop.column("quarantine", "row_number", "reason") == [(0, "link_conflict"), (3, "time_unit_mistaken")]
-    assert shop.column("links", "visitor_id", "user_id") == [("c1", "u1"), ("c2", "u2"), ("c3", "u3")]
+    assert told["app: links"] == (6, 3, {"duplicates": 1, "quarantined": 2})
+    assert shop.column("quarantine", "row_number", "reason") == [(0, "link_conflict"), (5, "time_unit_mistaken")]
+    linked = [("c1", "u1"), ("c2", "u2"), *((f"c{n}", "u3") for n in (3, 5, 6))]
+    assert shop.column("links", "visitor_id", "user_id") == linked
     assert sorted(row[0] for row in objectors(lake, by="user_id").collect()) == ["u1", "u2"]
     described = [("s1", "tea", "acme", "Green tea"), ("s2", None, None, "Cup")]
     assert shop.column("items", "item_id", "category", "brand", "title") == described
