@@ -32,7 +32,6 @@ QUICK = {
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.subexpressionElimination.enabled": "false",
     "spark.sql.ui.explainMode": "simple",
-    "spark.sql.maxPlanStringLength": "500",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
