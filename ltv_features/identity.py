@@ -16,6 +16,8 @@ from pyspark.sql import types as T
 from ltv_features.parsing import quoted
 
 PLACE = ("_file_sha256", "_row_number")
+DELIVERED = ("_landed_ts", *PLACE)
+"""The order in which rows were delivered."""
 Identity = Literal["id", "row", "content"]
 """What tells events of a source apart: an id of its own, the delivered row and its occurrence, or what is said."""
 

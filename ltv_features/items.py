@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ltv_features.contract import ITEMS
+from ltv_features.identity import DELIVERED
 from ltv_features.mapping import Reader
 from ltv_features.parsing import words
 from ltv_features.profiles import validity
@@ -48,7 +49,7 @@ def described(rows: DataFrame, mapping: ItemMapping) -> DataFrame:
 
 def latest(described_rows: DataFrame) -> DataFrame:
     """One row for each key of `items`: of each attribute what the last delivered row of a source that maps it says."""
-    order = F.struct("_landed_ts", "_file_sha256", "_row_number")
+    order = F.struct(*DELIVERED)
     said = [F.max_by(name, F.when(F.col(f"_maps_{name}"), order)).alias(name) for name in ATTRIBUTES]
     maps = [F.bool_or(f"_maps_{name}").alias(f"_maps_{name}") for name in ATTRIBUTES]
     return described_rows.groupBy(*ITEMS.key).agg(*said, *maps)

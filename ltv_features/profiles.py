@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ltv_features.contract import USERS
+from ltv_features.identity import DELIVERED
 from ltv_features.mapping import Reader
 from ltv_features.parsing import counts_time, instant, is_given, words
 from ltv_features.rules import Since, refusals_of_description
@@ -65,7 +66,7 @@ def latest(profiled_rows: DataFrame, known: DataFrame | None) -> DataFrame:
     `known`: the rows of `users` so far.
     """
     rest = [name for name in USERS.column_names if name not in (*USERS.key, _OBJECTS)]
-    order = F.struct("_landed_ts", "_file_sha256", "_row_number")
+    order = F.struct(*DELIVERED)
     speaks = F.max_by(_OBJECTS, F.when(F.col(_OBJECTS).isNotNull(), order))
     said = profiled_rows.groupBy(*USERS.key).agg(
         F.max_by(F.struct(*rest), order).alias("_said"), speaks.alias(_OBJECTS)

@@ -10,6 +10,7 @@ from ltv_features import items, links, profiles
 from ltv_features.arrivals import mark
 from ltv_features.contract import EVENTS, ITEMS, LINKS, USERS
 from ltv_features.counting import KEPT
+from ltv_features.identity import DELIVERED
 from ltv_features.ledger import Hop
 from ltv_features.recount import ROWS
 from ltv_features.schemas import conform
@@ -21,7 +22,7 @@ def write_users(lake: Lake, users: Sequence[Sieved], *, known_stay: bool = False
     """Merges profiles; with `known_stay` only those that are not there yet."""
     if not users:
         return []
-    columns = (*USERS.column_names, "_landed_ts", "_file_sha256", "_row_number")
+    columns = (*USERS.column_names, *DELIVERED)
     kept = reduce(DataFrame.unionByName, [s.of(KEPT).select(*columns) for s in users])
     known = lake.read(USERS.name) if lake.exists(USERS.name) else None
     said = profiles.latest(kept, known)
@@ -54,7 +55,7 @@ def write_items(
     With `known_stay` what is known of an item stays.
     """
     attributes_of = [column for name in items.ATTRIBUTES for column in (name, f"_maps_{name}")]
-    columns = (*ITEMS.key, *attributes_of, "_landed_ts", "_file_sha256", "_row_number")
+    columns = (*ITEMS.key, *attributes_of, *DELIVERED)
     said = [s.of(KEPT).select(*columns) for s in things]
     attributes = items.latest(reduce(DataFrame.unionByName, said)) if said else None
     if attributes is not None and known_stay and lake.exists(ITEMS.name):

@@ -259,6 +259,7 @@ def test_a_first_night_that_was_held_goes_on_when_the_next_file_lies_there(lake:
         landing = look_over(lake, "s", source, needed=())
         hold_something_before(lake, [landing], date(2026, 1, 3), earliest="2000-01-01")
         land(lake, landing, landed_ts=LANDED)
+    assert lake.read(raw_table("s")).count() == 2
 
 
 def test_every_row_of_a_file_is_accounted_for_in_its_raw_table(lake: Lake, inbox: Path) -> None:
